@@ -1,0 +1,78 @@
+"""Make data/raw/starter/pairs.jsonl again: the base's own answers, labelled by the rubric.
+
+Samples four answers to each of the first LABELLED questions (in a seeded order) and keeps
+the best against the worst by the rubric, where they differ; ties go to the earlier sample.
+About ten minutes on two cores: `python data/make_starter.py`.
+"""
+
+import json
+from pathlib import Path
+
+from spa.annotation.annotator import Answer, RubricAnnotator
+from spa.files import replace_file, replace_folder
+from spa.generation.responses import sample_responses
+from spa.generation.transformers_engine import TransformersEngine
+from spa.layout import Layout
+from spa.models import load_policy, materialise
+from spa.params import load_compute, load_params
+from spa.records import Prompt, Response, prompt_hash
+from spa.seeds import rank_key
+
+SEED = 20260101
+LABELLED = 320
+SAMPLES = 4
+
+
+def main() -> None:
+    layout = Layout.find(Path(__file__).parent)
+    params, compute = load_params(layout.params), load_compute(layout.compute)
+    base = layout.cache / "starter-base"
+    if not base.exists():
+        with replace_folder(base) as folder:
+            materialise(params.base.source, folder, root=layout.root)
+    policy = load_policy(base, compute)
+    engine = TransformersEngine(
+        policy, temperature=0.7, max_new_tokens=64, batch=compute.generate_batch
+    )
+    starter = layout.raw / "starter"
+    responses = sample_responses(
+        engine,
+        policy.encoder,
+        _questions(starter / "prompts.jsonl"),
+        samples=SAMPLES,
+        seed=SEED,
+        names=("starter",),
+        model="base",
+    )
+    groups = [responses[i : i + SAMPLES] for i in range(0, len(responses), SAMPLES)]
+    pairs = [pair for pair in map(_pair, groups) if pair]
+    with replace_file(starter / "pairs.jsonl") as file:
+        lines = [json.dumps(pair, ensure_ascii=False) for pair in pairs]
+        file.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    print(f"{len(pairs)} pairs from {len(groups)} questions")
+
+
+def _questions(file: Path) -> list[Prompt]:
+    texts = [json.loads(line)["prompt"] for line in file.read_text("utf-8").splitlines()]
+    texts.sort(key=lambda text: rank_key(SEED, text))
+    turns = [[{"role": "user", "content": text}] for text in texts[:LABELLED]]
+    return [Prompt(prompt_id=prompt_hash(turn), prompt=turn) for turn in turns]
+
+
+def _pair(answers: list[Response]) -> dict[str, str] | None:
+    rubric = RubricAnnotator()
+    scores = [rubric.score(r.prompt, Answer(r.text, r.finish_reason)) for r in answers]
+    best, worst = answers[scores.index(max(scores))], answers[scores.index(min(scores))]
+    if max(scores) == min(scores):
+        return None
+    return {
+        "prompt": best.prompt[-1]["content"],
+        "chosen": best.text,
+        "rejected": worst.text,
+        "chosen_finish_reason": best.finish_reason,
+        "rejected_finish_reason": worst.finish_reason,
+    }
+
+
+if __name__ == "__main__":
+    main()

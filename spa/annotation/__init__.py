@@ -1,0 +1,1 @@
+"""Annotators: interchangeable ways to say which of two answers is better."""

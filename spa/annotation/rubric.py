@@ -1,0 +1,91 @@
+"""The starter's house style as an exact rule: short, complete, plain answers.
+
+A pure function of question, answer and finish reason, frozen before any training recipe was
+tuned on it, so that every label a model gives itself can be checked against the truth. It
+is a controlled preference, not a measure of an answer's truth or helpfulness.
+
+| it asks | points |
+|---|---|
+| the answer finishes by itself, on the end of a sentence | 3 |
+| it has 15 to 45 words (of a cut answer nobody knows) | 2 |
+| no list, heading, table, emphasis or code | 1 |
+| no repetition: at most 1 in 10 word triples was there before | 1 |
+
+The score is the share of the 7 points reached. Junk scores 0: fewer than 4 words; mostly
+something else than letters; one word making up a third of the answer or more, or most words
+said before; a finished answer without a sentence's end; no content word in common with the
+question.
+"""
+
+import re
+from collections import Counter
+
+from spa.records import FinishReason
+
+WORDS = (15, 45)
+_WORD = re.compile(r"[^\W\d_]+(?:['’-][^\W\d_]+)*")
+_SENTENCE_END = re.compile(r"[.!?][\"'”’)]*$")
+_MARKUP = re.compile(r"^\s*(?:[-*•+]\s|\d+[.)]\s|#|\|)|\*\*|`", re.MULTILINE)
+_STEM = 4
+_COMMON = frozenset(
+    """a about after all also an and any are as at be because been before but by can could did do
+    does for from get gets had has have he her his how i if in into is it its just like made make
+    makes many may me more most much must my need no not of off often on one only or other our out
+    over people she should so some someone something sometimes take than that the their them then
+    there these they thing things this those to too up us use used usually very was way we well
+    were what when where which while who whose why will with without would you your""".split()
+)
+
+
+def words(text: str) -> list[str]:
+    """The words of a text, lower-case; numbers and emoji are none."""
+    return [match.lower() for match in _WORD.findall(text)]
+
+
+def rubric_score(question: str, answer: str, finish_reason: FinishReason) -> float:
+    """How well an answer keeps to the house style.
+
+    Args:
+        question: the last user turn.
+        answer: the answer's text.
+        finish_reason: `stop` where the model ended the answer itself.
+
+    Returns:
+        0.0 (junk) to 1.0 (all of it), in sevenths.
+    """
+    said = words(answer)
+    finished = finish_reason == "stop"
+    if _is_junk(question, answer.strip(), said, finished):
+        return 0.0
+    short = WORDS[0] <= len(said) <= WORDS[1]
+    points = 3 * finished + 2 * (finished and short) + _is_plain(answer) + _is_fresh(said)
+    return points / 7
+
+
+def _is_junk(question: str, answer: str, said: list[str], finished: bool) -> bool:
+    return (
+        len(said) < 4
+        or _letter_share(answer) < 0.6
+        or Counter(said).most_common(1)[0][1] * 3 >= len(said)
+        or len(set(said)) * 2 < len(said)
+        or (finished and not _SENTENCE_END.search(answer))
+        or not (_stems(words(question)) & _stems(said))
+    )
+
+
+def _letter_share(text: str) -> float:
+    visible = [c for c in text if not c.isspace()]
+    return sum(c.isalpha() for c in visible) / len(visible)
+
+
+def _stems(said: list[str]) -> set[str]:
+    return {word[:_STEM] for word in said if len(word) > 2 and word not in _COMMON}
+
+
+def _is_plain(answer: str) -> bool:
+    return not _MARKUP.search(answer)
+
+
+def _is_fresh(said: list[str]) -> bool:
+    triples = list(zip(said, said[1:], said[2:], strict=False))
+    return len(triples) - len(set(triples)) <= 0.1 * len(triples)

@@ -1,0 +1,82 @@
+"""The only way from text to tokens: the model's own chat template, rendered once for all stages.
+
+A prompt ends with the template's generation prompt. An answer is its own tokens and, only
+if it finished, the template's end-of-turn token: a cut answer never gets one.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from spa.errors import ModelError
+from spa.records import FinishReason, Message
+
+_MARK = "answer-of-the-assistant"
+
+
+@dataclass(frozen=True)
+class TokenSequence:
+    """Token ids of one prompt and one answer to it."""
+
+    prompt: list[int]
+    answer: list[int]
+
+    def __len__(self) -> int:
+        return len(self.prompt) + len(self.answer)
+
+
+class Encoder:
+    """Turns conversations and answers into token ids, with one tokenizer."""
+
+    def __init__(self, tokenizer: Any) -> None:
+        """Find the end-of-turn token of `tokenizer`, a transformers tokenizer.
+
+        Raises:
+            ModelError: the tokenizer has no chat template or no end-of-turn token.
+        """
+        if not tokenizer.chat_template:
+            raise ModelError(
+                f"{tokenizer.name_or_path}: the tokenizer has no chat template; wanted one, as "
+                "prompts are conversations; use an instruct model or add chat_template.jinja"
+            )
+        self.tokenizer = tokenizer
+        self.end_of_turn = _end_of_turn(tokenizer)
+
+    def prompt(self, messages: Sequence[Message]) -> list[int]:
+        """Token ids of a conversation, up to where the assistant begins to answer."""
+        encoded = self.tokenizer.apply_chat_template(
+            list(messages), add_generation_prompt=True, tokenize=True, return_dict=True
+        )
+        return [int(token) for token in encoded["input_ids"]]
+
+    def answer(self, text: str, finish_reason: FinishReason) -> list[int]:
+        """Token ids of an answer; a finished one ends with the end-of-turn token."""
+        ids = [int(t) for t in self.tokenizer(text, add_special_tokens=False)["input_ids"]]
+        return [*ids, self.end_of_turn] if finish_reason == "stop" else ids
+
+    def sequence(
+        self, messages: Sequence[Message], text: str, finish_reason: FinishReason
+    ) -> TokenSequence:
+        """Token ids of a prompt with one answer."""
+        return TokenSequence(self.prompt(messages), self.answer(text, finish_reason))
+
+    def decode(self, ids: Sequence[int]) -> str:
+        """Text of an answer's tokens, special tokens left out."""
+        return str(self.tokenizer.decode(list(ids), skip_special_tokens=True))
+
+
+def _end_of_turn(tokenizer: Any) -> int:
+    """The special token that follows an assistant's answer in the chat template."""
+    turns = [{"role": "user", "content": "question"}, {"role": "assistant", "content": _MARK}]
+    rendered = tokenizer.apply_chat_template(turns, tokenize=False)
+    suffix = rendered[rendered.rindex(_MARK) + len(_MARK) :] if _MARK in rendered else ""
+    special = set(tokenizer.all_special_ids)
+    for token in tokenizer(suffix, add_special_tokens=False)["input_ids"]:
+        if token in special:
+            return int(token)
+    if tokenizer.eos_token_id is None:
+        raise ModelError(
+            f"{tokenizer.name_or_path}: found no end-of-turn token in the chat template and no "
+            "eos token; wanted one, or answers never finish; set eos_token in its config"
+        )
+    return int(tokenizer.eos_token_id)

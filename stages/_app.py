@@ -1,0 +1,57 @@
+"""The `spa` command: finds the asked stage, runs it, and shows errors as one plain line."""
+
+import os
+import sys
+from importlib import import_module
+
+from spa.errors import SpaError
+
+QUIET = {
+    "DO_NOT_TRACK": "true",
+    "DVC_NO_ANALYTICS": "1",
+    "HF_HUB_DISABLE_TELEMETRY": "1",
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    "TOKENIZERS_PARALLELISM": "false",
+    "TRANSFORMERS_VERBOSITY": "error",
+}
+"""No library used here reports home, and none prints more than errors, unless the user says so."""
+
+STAGES = (
+    "base",
+    "split",
+    "generate",
+    "judge",
+    "filter",
+    "train",
+    "evaluate",
+    "calibrate",
+    "extrapolate",
+    "report",
+)
+TOOLS = ("ui",)
+
+
+def run(arguments: list[str] | None = None) -> None:
+    """Entry point of `spa`; `arguments` default to the command line's."""
+    for name, value in QUIET.items():
+        os.environ.setdefault(name, value)
+    import typer
+
+    app = typer.Typer(
+        help="Align a language model from a few preference labels (SPA, arXiv:2406.04412).",
+        epilog="`dvc repro` runs all stages in order; each command below is one of them.",
+        no_args_is_help=True,
+        pretty_exceptions_show_locals=False,
+        add_completion=False,
+    )
+    for name in STAGES:
+        module = import_module(f"stages.{name}")
+        app.command(name, rich_help_panel="Stages of the pipeline")(module.main)
+    for name in TOOLS:
+        module = import_module(f"stages.tools.{name}")
+        app.command(name, rich_help_panel="Tools")(module.main)
+    try:
+        app(arguments)
+    except SpaError as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(1)

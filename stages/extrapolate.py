@@ -1,0 +1,59 @@
+"""Stage `rival`: the seed policy amplified in weight space, SPA's cheapest explanation."""
+
+from stages._context import Context, stage_context
+
+
+def main() -> None:
+    """Amplify what the seed taught, without training: base + gamma * (seed - base).
+
+    Gamma is chosen by win rate on development prompts, the smaller one at a tie; the chosen
+    policy is evaluated on the test prompts like every round. If the rounds do not beat it,
+    they were not worth their cost. Source: ExPO, arXiv:2404.16792.
+    """
+    from spa.evaluation import outputs_json
+    from spa.models import load_amplified
+    from spa.tracking import track
+    from stages._evaluating import (
+        describe,
+        drift,
+        gold_logps,
+        numbers,
+        sample_held_out,
+        write_evaluation,
+    )
+
+    with stage_context() as here:
+        layout = here.layout
+        with track(layout, "rival", "rival", here.params.rival.model_dump()) as run:
+            tried = {g: development_win_rate(here, g) for g in sorted(here.params.rival.gammas)}
+            gamma = max(tried, key=lambda g: (tried[g], -g))
+            policy = load_amplified(layout.policy("base"), layout.policy("0"), gamma, here.compute)
+            responses = sample_held_out(here, policy, f"rival-{gamma}")
+            gold = gold_logps(here, policy)
+            del policy  # one model in memory at a time
+            kl = drift(here, responses["test"])
+            outputs = outputs_json(responses, "rival")
+            tries = [{"gamma": g, "development_win_rate": rate} for g, rate in tried.items()]
+            metrics = write_evaluation(
+                here, "rival", outputs, gold, kl_to_base=kl, gamma=gamma, tried=tries
+            )
+            run.metrics(numbers(metrics))
+        where = layout.evaluation("rival").relative_to(layout.root)
+        print(describe(f"rival (gamma {gamma:g})", where, metrics))
+
+
+def development_win_rate(here: Context, gamma: float) -> float:
+    """Win rate over the base on development prompts at one gamma."""
+    from spa.annotation.annotator import make_annotator
+    from spa.evaluation import annotate, outputs_json
+    from spa.files import read_json
+    from spa.models import load_amplified
+    from stages._evaluating import sample_held_out
+
+    layout = here.layout
+    policy = load_amplified(layout.policy("base"), layout.policy("0"), gamma, here.compute)
+    answers = outputs_json(sample_held_out(here, policy, "rival", ("development",)), "rival")
+    base = read_json(layout.evaluation("base") / "outputs.json")
+    development = [row for row in base if row["dataset"] == "development"]
+    rows = annotate(development, answers, make_annotator(here.params.evaluate.annotator))
+    return sum(row["preference"] - 1 for row in rows) / len(rows)

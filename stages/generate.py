@@ -1,0 +1,47 @@
+"""Stage `generate@N`: sample answers to a round's prompts."""
+
+from stages._context import RoundOption, stage_context
+
+
+def main(round: RoundOption) -> None:
+    """Sample answers to a round's prompts from the policy of the round before.
+
+    Every answer has a seed of its own, so that neither order nor batch size changes it.
+    """
+    from spa.files import read_table, write_table
+    from spa.generation.responses import sample_responses
+    from spa.generation.transformers_engine import TransformersEngine
+    from spa.models import load_policy, model_hash
+    from spa.records import Prompt, Response
+    from spa.tracking import track
+
+    with stage_context(round) as here:
+        layout, settings = here.layout, here.params.generate
+        prompts = read_table(layout.pool(round), Prompt)
+        folder = layout.policy(here.params.round(round).prev)
+        policy = load_policy(folder, here.compute)
+        engine = TransformersEngine(
+            policy,
+            temperature=settings.temperature,
+            max_new_tokens=settings.max_new_tokens,
+            batch=here.compute.generate_batch,
+        )
+        with track(layout, "generate", round, settings.model_dump()) as run:
+            run.dataset(layout.pool(round), context="prompts")
+            responses = sample_responses(
+                engine,
+                policy.encoder,
+                prompts,
+                samples=settings.samples,
+                seed=here.params.seed,
+                names=("generate", round),
+                model=model_hash(folder),
+            )
+            write_table(layout.responses(round), responses, Response)
+            finished = sum(r.finish_reason == "stop" for r in responses) / len(responses)
+            tokens = sum(len(r.token_ids) for r in responses) / len(responses)
+            run.metrics({"responses": len(responses), "finished": finished, "mean_tokens": tokens})
+        print(
+            f"generate@{round}: {len(responses)} answers to {len(prompts)} prompts, "
+            f"{tokens:.1f} tokens each, {finished:.0%} finished"
+        )

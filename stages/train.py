@@ -1,0 +1,104 @@
+"""Stages `seed` and `train@N`: train the policy of a round."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from stages._context import Context, stage_context
+
+if TYPE_CHECKING:
+    from spa.encoding import Encoder
+    from spa.records import TrainingRow
+    from spa.training import TokenPair
+
+TrainRound = Annotated[
+    int, typer.Option("--round", min=0, help="Round to train; 0 is the human seed.")
+]
+
+
+def main(round: TrainRound) -> None:
+    """Train the policy of a round from the policy of the round before, against it.
+
+    Round 0 is DPO on the human seed. From round 1 on, the loss softens the labels of the
+    least certain pairs (train.alpha, train.noise_share, rounds.N.train.lambda).
+    """
+    import torch
+
+    from spa.files import replace_folder, write_table
+    from spa.models import choose_dtype, load_policy, model_hash, save_policy
+    from spa.records import TrainingRow
+    from spa.tracking import track
+    from spa.training import Trainer
+
+    with stage_context(round) as here:
+        layout = here.layout
+        settings = here.params.train
+        if round == 0:
+            settings = settings.model_copy(update={"alpha": 0.0})
+        source = layout.policy("base" if round == 0 else here.params.round(round).prev)
+        policy = load_policy(source, here.compute, dtype=torch.float32)
+        trainer = Trainer(
+            policy.model,
+            settings,
+            seed=here.params.seed,
+            round=round,
+            load_reference=lambda: load_policy(source, here.compute, dtype=torch.float32).model,
+            token_budget=here.compute.score_tokens,
+            micro_pairs=here.compute.train_pairs,
+            bfloat16=choose_dtype(here.compute) is torch.bfloat16,
+        )
+        name = "seed" if round == 0 else "train"
+        with track(layout, name, round, settings.model_dump(by_alias=True)) as run:
+            run.dataset(layout.pool("seed") if round == 0 else layout.kept(round), "training")
+            run.tags({"reference": model_hash(source)})
+            log = trainer.train(
+                token_pairs(here, round, policy.encoder),
+                lambda rows: run.metrics(curves(rows), step=rows[0].step),
+            )
+            with replace_folder(layout.policy(round)) as folder:
+                save_policy(policy.model, policy.encoder.tokenizer, folder)
+            write_table(layout.training_log(round), log, TrainingRow)
+            run.tags({"model": model_hash(layout.policy(round))})
+        steps, flagged = log[-1].step + 1, sum(row.flagged for row in log)
+        print(f"train@{round}: {steps} steps on {len(log)} pairs, {flagged} labels doubted")
+
+
+def token_pairs(here: Context, round: int, encoder: "Encoder") -> "list[TokenPair]":
+    """A round's training pairs as tokens: sampled answers keep the very tokens sampled."""
+    from spa.encoding import TokenSequence
+    from spa.files import read_table
+    from spa.records import JudgedPair, Pair, Response
+    from spa.training import TokenPair
+
+    if round == 0:
+        return [
+            TokenPair(
+                pair.pair_id,
+                encoder.sequence(pair.prompt, pair.chosen, pair.chosen_finish_reason),
+                encoder.sequence(pair.prompt, pair.rejected, pair.rejected_finish_reason),
+            )
+            for pair in read_table(here.layout.pool("seed"), Pair)
+        ]
+    responses = read_table(here.layout.responses(round), Response)
+    tokens = {r.response_id: list(r.token_ids) for r in responses}
+    return [
+        TokenPair(
+            pair.pair_id,
+            TokenSequence(encoder.prompt(pair.prompt), tokens[pair.chosen_id]),
+            TokenSequence(encoder.prompt(pair.prompt), tokens[pair.rejected_id]),
+        )
+        for pair in read_table(here.layout.kept(round), JudgedPair)
+    ]
+
+
+def curves(rows: "Sequence[TrainingRow]") -> dict[str, float]:
+    """What a step's rows add to the training curves."""
+    count = len(rows)
+    return {
+        "train/loss": sum(r.loss for r in rows) / count,
+        "train/margin": sum(r.margin for r in rows) / count,
+        "train/reward_accuracy": sum(r.margin > 0 for r in rows) / count,
+        "train/flagged": sum(r.flagged for r in rows) / count,
+        "train/learning_rate": rows[0].learning_rate,
+    }
