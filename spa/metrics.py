@@ -1,0 +1,85 @@
+"""Rates and their uncertainty: win rates, accuracies and bootstrap intervals. numpy only."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from spa.seeds import generator
+
+_BLOCK = 2**22
+
+
+@dataclass(frozen=True)
+class Interval:
+    """A mean, its confidence interval, and how many rows it is the mean of."""
+
+    mean: float
+    low: float
+    high: float
+    n: int
+
+
+def bootstrap(
+    values: Sequence[float],
+    *,
+    seed: int,
+    resamples: int = 10_000,
+    level: float = 0.95,
+    clusters: Sequence[str] | None = None,
+) -> Interval:
+    """Percentile bootstrap of a mean.
+
+    Args:
+        values: one number per row.
+        seed: names the resamples; equal seeds give equal intervals.
+        resamples: how many.
+        level: share of the resampled means inside the interval.
+        clusters: rows of one cluster (say, of one prompt) are drawn together; none by default.
+
+    Raises:
+        ValueError: there are no values.
+    """
+    if not len(values):
+        raise ValueError("bootstrap: found no values; wanted at least one")
+    array = np.asarray(values, dtype=np.float64)
+    names = (
+        np.arange(len(array)) if clusters is None else np.unique(clusters, return_inverse=True)[1]
+    )
+    sums, sizes = np.bincount(names, weights=array), np.bincount(names).astype(np.float64)
+    means = _resampled_means(sums, sizes, seed, resamples)
+    tail = (1 - level) / 2
+    low, high = np.quantile(means, [tail, 1 - tail])
+    return Interval(float(array.mean()), float(low), float(high), len(array))
+
+
+def _resampled_means(
+    sums: NDArray[np.float64], sizes: NDArray[np.float64], seed: int, resamples: int
+) -> NDArray[np.float64]:
+    random, count = generator(seed, "bootstrap"), len(sums)
+    rows = max(1, _BLOCK // count)
+    means = []
+    for start in range(0, resamples, rows):
+        drawn = random.integers(count, size=(min(rows, resamples - start), count))
+        means.append(sums[drawn].sum(1) / sizes[drawn].sum(1))
+    return np.concatenate(means)
+
+
+def paired_difference(
+    first: Sequence[float],
+    second: Sequence[float],
+    *,
+    seed: int,
+    resamples: int = 10_000,
+    level: float = 0.95,
+    clusters: Sequence[str] | None = None,
+) -> Interval:
+    """Interval of mean(second - first), rows paired."""
+    difference = [b - a for a, b in zip(first, second, strict=True)]
+    return bootstrap(difference, seed=seed, resamples=resamples, level=level, clusters=clusters)
+
+
+def accuracy(margins: Sequence[float]) -> list[float]:
+    """Whether each margin points the right way: 1 above 0, 0.5 at 0, 0 below."""
+    return [0.5 if margin == 0 else float(margin > 0) for margin in margins]

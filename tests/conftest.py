@@ -1,0 +1,40 @@
+"""What all tests share: a tiny model and tokenizer made on the spot, and silence from libraries."""
+
+import os
+
+for _name in ("HF_HUB_OFFLINE", "DO_NOT_TRACK", "MLFLOW_DISABLE_TELEMETRY", "DVC_NO_ANALYTICS"):
+    os.environ[_name] = "1"
+os.environ["TOKENIZERS_PARALLELISM"] = "false"
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from spa.models import Policy, load_policy
+from spa.params import Compute
+from tests.tiny import write_tiny_model
+
+torch.set_num_threads(1)  # tiny models gain nothing from more, and tests may share the machine
+
+
+@pytest.fixture(scope="session")
+def tiny_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A random two-layer Llama with a trained byte-level tokenizer and a chat template."""
+    return write_tiny_model(tmp_path_factory.mktemp("tiny"), seed=0)
+
+
+@pytest.fixture(scope="session")
+def other_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same architecture and tokenizer with other weights."""
+    return write_tiny_model(tmp_path_factory.mktemp("other"), seed=1)
+
+
+@pytest.fixture
+def tiny(tiny_folder: Path) -> Policy:
+    return load_policy(tiny_folder, Compute(device="cpu"))
+
+
+@pytest.fixture
+def other(other_folder: Path) -> Policy:
+    return load_policy(other_folder, Compute(device="cpu"))

@@ -1,0 +1,189 @@
+"""The training loop on a tiny model: directions, gates, and independence of micro-batches."""
+
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from spa.encoding import TokenSequence
+from spa.errors import TrainingError
+from spa.logprobs import score
+from spa.models import Policy, load_policy
+from spa.params import Compute, Train
+from spa.records import TrainingRow
+from spa.training import TokenPair, Trainer, make_batches, make_plan
+
+SETTINGS: dict[str, Any] = {
+    "learning_rate": 5e-3,
+    "batch_size": 4,
+    "epochs": 2,
+    "noise_window": 8,
+    "noise_share": 0.25,
+}
+
+
+def _pairs(count: int = 12) -> list[TokenPair]:
+    random = torch.Generator().manual_seed(0)
+
+    def tokens(length: int) -> list[int]:
+        return [int(t) for t in torch.randint(2, 290, (length,), generator=random)]
+
+    return [
+        TokenPair(
+            f"pair-{i}",
+            TokenSequence(prompt := tokens(3 + i % 4), tokens(2 + i % 5)),
+            TokenSequence(prompt, tokens(6 - i % 5)),
+        )
+        for i in range(count)
+    ]
+
+
+def _train(
+    folder: Path, *, micro_pairs: int = 1, pairs: Sequence[TokenPair] = (), **changes: Any
+) -> tuple[Policy, list[TrainingRow]]:
+    policy = load_policy(folder, Compute(device="cpu"))
+    trainer = Trainer(
+        policy.model,
+        Train(**{**SETTINGS, **changes}),
+        seed=1,
+        round=1,
+        load_reference=lambda: load_policy(folder, Compute(device="cpu")).model,
+        token_budget=256,
+        micro_pairs=micro_pairs,
+    )
+    return policy, trainer.train(pairs or _pairs(), lambda rows: None)
+
+
+def _weights(policy: Policy) -> torch.Tensor:
+    return torch.cat([p.detach().flatten() for p in policy.model.parameters()])
+
+
+def test_training_makes_chosen_answers_likelier_than_rejected_ones(
+    tiny_folder: Path, tiny: Policy
+) -> None:
+    policy, log = _train(tiny_folder, epochs=6)
+    gains = []
+    for pair in _pairs():
+        after, before = (
+            [
+                math.fsum(row)
+                for row in score(p.model, [pair.chosen, pair.rejected], token_budget=99)
+            ]
+            for p in (policy, tiny)
+        )
+        gains.append((after[0] - before[0]) - (after[1] - before[1]))
+    assert min(gains) > 0
+    assert log[-1].loss < log[0].loss
+
+
+def test_the_first_step_starts_at_margin_zero_against_its_own_weights(tiny_folder: Path) -> None:
+    _, log = _train(tiny_folder)
+    assert [row.margin for row in log if row.step == 0] == pytest.approx([0] * 4, abs=1e-5)
+    assert log[0].loss == pytest.approx(math.log(2), abs=1e-5)
+
+
+@pytest.mark.parametrize("micro_pairs", [2, 3, 4])
+def test_micro_batches_change_nothing_but_rounding(tiny_folder: Path, micro_pairs: int) -> None:
+    changes: dict[str, Any] = {"lambda": 0.5, "alpha": 0.3}
+    one, log_one = _train(tiny_folder, **changes)
+    many, log_many = _train(tiny_folder, micro_pairs=micro_pairs, **changes)
+    torch.testing.assert_close(_weights(one), _weights(many), atol=1e-4, rtol=1e-3)
+    for a, b in zip(log_one, log_many, strict=True):
+        if a.threshold is not None and abs(a.confidence - a.threshold) > 1e-4:
+            assert a.flagged == b.flagged
+
+
+def test_equal_runs_give_equal_bytes(tiny_folder: Path) -> None:
+    one, log_one = _train(tiny_folder)
+    two, log_two = _train(tiny_folder)
+    assert torch.equal(_weights(one), _weights(two))
+    assert log_one == log_two
+
+
+def test_alpha_zero_is_dpo(tiny_folder: Path) -> None:
+    _, log = _train(tiny_folder, alpha=0.0)
+    for row in log:
+        assert row.loss == pytest.approx(math.log1p(math.exp(-row.margin)), abs=1e-5)
+        assert not row.refined
+
+
+def test_alpha_changes_the_weights(tiny_folder: Path) -> None:
+    weights = [_weights(_train(tiny_folder, alpha=alpha)[0]) for alpha in (0.0, 0.4)]
+    assert not torch.equal(*weights)
+
+
+def test_no_label_is_softened_before_the_gate(tiny_folder: Path) -> None:
+    _, log = _train(tiny_folder, warmup_gate=0.5, alpha=0.4, noise_share=0.5)
+    steps = {row.step for row in log if row.refined}
+    assert steps
+    assert min(steps) >= make_plan(12, Train(**{**SETTINGS, "warmup_gate": 0.5})).gate == 3
+
+
+def test_a_refined_pair_pays_alpha_times_its_margin_more(tiny_folder: Path) -> None:
+    _, log = _train(tiny_folder, alpha=0.4, noise_share=0.5)
+    refined = [row for row in log if row.refined]
+    assert refined
+    for row in refined:
+        dpo = math.log1p(math.exp(-row.margin))
+        assert row.loss == pytest.approx(dpo + 0.4 * row.margin, abs=1e-5)
+
+
+def test_lambda_zero_judges_by_the_policy_itself(tiny_folder: Path) -> None:
+    _, log = _train(tiny_folder)
+    for row in log:
+        assert row.extrapolated_margin == pytest.approx(row.margin, abs=1e-6)
+        assert row.confidence == pytest.approx(1 / (1 + math.exp(-row.margin)), abs=1e-6)
+
+
+def test_lambda_moves_the_confidence_and_not_the_margin_of_a_step(tiny_folder: Path) -> None:
+    _, plain = _train(tiny_folder, alpha=0.0)
+    _, extrapolated = _train(tiny_folder, alpha=0.0, **{"lambda": 0.5})
+    for a, b in zip(plain, extrapolated, strict=True):
+        assert a.margin == pytest.approx(b.margin, abs=1e-6)
+    assert any(
+        abs(a.confidence - b.confidence) > 1e-4 for a, b in zip(plain, extrapolated, strict=True)
+    )
+
+
+def test_the_threshold_of_a_step_knows_earlier_steps_only(tiny_folder: Path) -> None:
+    _, log = _train(tiny_folder)
+    by_step: dict[int, list[TrainingRow]] = {}
+    for row in log:
+        by_step.setdefault(row.step, []).append(row)
+    assert by_step[0][0].threshold is None
+    for step, rows in by_step.items():
+        seen = [r.confidence for s in range(step) for r in by_step[s]]
+        for row in rows:
+            if row.threshold is not None:
+                assert min(seen) <= row.threshold <= max(seen)
+
+
+def test_steps_are_the_floor_of_pairs_over_batch() -> None:
+    """The paper's sizes at batch 32: 2,000 pairs in 3 epochs, then 8K, 20K and 30K pairs."""
+    found = [
+        make_plan(pairs, Train(epochs=epochs)).steps
+        for pairs, epochs in [(2000, 3), (8000, 1), (20000, 1), (30000, 1)]
+    ]
+    assert found == [187, 250, 625, 937]
+
+
+def test_every_epoch_sees_every_pair_once() -> None:
+    batches = make_batches(12, Train(**SETTINGS), seed=3, round=2)
+    order = [i for batch in batches for i in batch]
+    assert sorted(order[:12]) == sorted(order[12:]) == list(range(12))
+    assert order[:12] != order[12:]
+
+
+def test_too_few_pairs_and_too_long_pairs_are_refused(tiny_folder: Path) -> None:
+    with pytest.raises(TrainingError, match="found 1 pairs in 2 epochs; wanted at least one batch"):
+        _train(tiny_folder, pairs=_pairs(1))
+    with pytest.raises(TrainingError, match=r"longer than train.max_length = 8 tokens"):
+        _train(tiny_folder, max_length=8)
+
+
+def test_a_loss_that_is_no_number_stops_and_names_its_pairs(tiny_folder: Path) -> None:
+    with pytest.raises(TrainingError, match=r"loss of step \d+ is not a finite number, at pairs"):
+        _train(tiny_folder, learning_rate=1e30, max_grad_norm=1e30, epochs=5)
