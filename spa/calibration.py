@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from spa.annotation.annotator import Answer, Annotator, Comparison
+from spa.annotation.annotator import Annotator, Answer, Comparison
 from spa.metrics import accuracy, bootstrap
 from spa.records import JudgedPair, Response, Score
 

@@ -195,6 +195,7 @@ class Trainer:
             losses = refined_loss(margin, flagged & refine, alpha=self._settings.alpha)
             _check_finite(losses, part, step)
             self._accelerator.backward(losses.sum() / len(pairs))
+            losses, margin = losses.detach(), margin.detach()
             for i, pair in enumerate(part):
                 rows.append(
                     TrainingRow(

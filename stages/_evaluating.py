@@ -72,7 +72,7 @@ def write_evaluation(
     gold: list[tuple[float, float]] | None,
     **extra: Any,
 ) -> dict[str, Any]:
-    """Annotate outputs against the base's, write the folder of an evaluation, return its figures."""
+    """Annotate outputs against the base's, write the evaluation's folder, return its figures."""
     from spa.annotation.annotator import make_annotator
     from spa.evaluation import annotate, heldout_accuracy, summarise
     from spa.files import read_json, replace_folder, write_json

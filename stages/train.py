@@ -1,6 +1,5 @@
 """Stages `seed` and `train@N`: train the policy of a round."""
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -9,7 +8,6 @@ from stages._context import Context, stage_context
 
 if TYPE_CHECKING:
     from spa.encoding import Encoder
-    from spa.records import TrainingRow
     from spa.training import TokenPair
 
 TrainRound = Annotated[
@@ -28,7 +26,7 @@ def main(round: TrainRound) -> None:
     from spa.files import replace_folder, write_table
     from spa.models import choose_dtype, load_policy, model_hash, save_policy
     from spa.records import TrainingRow
-    from spa.tracking import track
+    from spa.tracking import track, training_curves
     from spa.training import Trainer
 
     with stage_context(round) as here:
@@ -54,7 +52,7 @@ def main(round: TrainRound) -> None:
             run.tags({"reference": model_hash(source)})
             log = trainer.train(
                 token_pairs(here, round, policy.encoder),
-                lambda rows: run.metrics(curves(rows), step=rows[0].step),
+                lambda rows: run.metrics(training_curves(rows), step=rows[0].step),
             )
             with replace_folder(layout.policy(round)) as folder:
                 save_policy(policy.model, policy.encoder.tokenizer, folder)
@@ -90,15 +88,3 @@ def token_pairs(here: Context, round: int, encoder: "Encoder") -> "list[TokenPai
         )
         for pair in read_table(here.layout.kept(round), JudgedPair)
     ]
-
-
-def curves(rows: "Sequence[TrainingRow]") -> dict[str, float]:
-    """What a step's rows add to the training curves."""
-    count = len(rows)
-    return {
-        "train/loss": sum(r.loss for r in rows) / count,
-        "train/margin": sum(r.margin for r in rows) / count,
-        "train/reward_accuracy": sum(r.margin > 0 for r in rows) / count,
-        "train/flagged": sum(r.flagged for r in rows) / count,
-        "train/learning_rate": rows[0].learning_rate,
-    }

@@ -1,0 +1,46 @@
+"""Stage `split`: draw all pools from the raw data."""
+
+from stages._context import stage_context
+
+
+def main() -> None:
+    """Draw seed pairs, prompts of every round and held-out sets from the raw data.
+
+    A prompt is in one pool only, and all its pairs go with it. A new round changes no pool
+    that was there before.
+    """
+    from spa.files import replace_folder, write_table
+    from spa.importing import read_pairs, read_prompts
+    from spa.records import Pair, Prompt
+    from spa.splits import flip_labels, partition
+    from spa.tracking import track
+
+    with stage_context() as here:
+        layout, split, seed = here.layout, here.params.split, here.params.seed
+        with track(layout, "split", None, split.model_dump()) as run:
+            imported = read_pairs(split.source, layout.root)
+            pools = partition(
+                imported.pairs,
+                read_prompts(split.prompts, layout.root) if split.prompts else [],
+                seed=seed,
+                seed_pairs=split.seed_pairs,
+                development=split.development,
+                test=split.test,
+                gold=split.gold,
+                round_sizes={name: line.prompts for name, line in here.params.rounds.items()},
+            )
+            seeds = flip_labels(pools.seed, split.flip_seed_labels, seed=seed, name="seed")
+            pairs = {"seed": seeds, "gold": pools.gold, "hidden_gold": pools.hidden_gold}
+            prompts = {"test": pools.test, "development": pools.development, **pools.rounds}
+            with replace_folder(layout.pools) as folder:
+                for name, rows in pairs.items():
+                    write_table(folder / f"{name}.parquet", rows, Pair)
+                for name, questions in prompts.items():
+                    write_table(folder / f"{name}.parquet", questions, Prompt)
+            counts = {name: len(rows) for name, rows in {**pairs, **prompts}.items()}
+            run.metrics({f"pool/{name}": count for name, count in counts.items()})
+        print("split: " + ", ".join(f"{name} {count}" for name, count in counts.items()))
+        if imported.repeated:
+            print(f"split: {imported.repeated} repeated rows of {split.source} left out")
+        if imported.dropped_columns:
+            print(f"split: columns not read: {', '.join(imported.dropped_columns)}")

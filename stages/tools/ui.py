@@ -1,0 +1,33 @@
+"""Tool `ui`: open MLflow on this pipeline's runs."""
+
+from typing import Annotated
+
+import typer
+
+Port = Annotated[int, typer.Option(min=1, max=65535, help="Port on 127.0.0.1.")]
+
+
+def main(port: Port = 5000) -> None:
+    """Show this pipeline's runs in MLflow, on 127.0.0.1 only."""
+    import socket
+    import subprocess
+    import sys
+
+    from spa.errors import SpaError
+    from spa.layout import Layout
+    from spa.tracking import tracking_uri
+
+    uri = tracking_uri(Layout.find())
+    if uri.startswith(("http://", "https://")):
+        print(f"runs are kept by the server at {uri} (MLFLOW_TRACKING_URI); open it there")
+        return
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError as error:
+            raise SpaError(f"ui: port {port} is in use; say another one with --port") from error
+    print(f"MLflow: http://127.0.0.1:{port} (experiment spa; compare pipelines under Charts)")
+    server = [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1"]
+    command = [*server, "--port", str(port), "--backend-store-uri", uri, "--workers", "1"]
+    raise SystemExit(subprocess.run(command, check=False).returncode)
