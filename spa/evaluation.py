@@ -10,7 +10,7 @@ from spa.errors import ArtefactError
 from spa.logprobs import score
 from spa.metrics import accuracy, bootstrap
 from spa.models import Policy
-from spa.records import Pair, Response
+from spa.records import Message, Pair, Response
 
 POOLS = ("development", "test")
 
@@ -111,7 +111,7 @@ def _figures(
 
 
 def _gold(row: dict[str, Any]) -> float:
-    prompt = [{"role": "user", "content": row["instruction"]}]
+    prompt: list[Message] = [{"role": "user", "content": row["instruction"]}]
     return RubricAnnotator().score(prompt, Answer(row["output"], row["finish_reason"]))
 
 

@@ -33,7 +33,10 @@ def extrapolated_logprobs(
     parts = [
         token_logprobs((1 + lambda_) * p.float() - lambda_ * r.float(), ids)
         for p, r, ids in zip(
-            policy.split(_ROWS), reference.split(_ROWS), targets.flatten().split(_ROWS), strict=True
+            torch.split(policy, _ROWS),
+            torch.split(reference, _ROWS),
+            torch.split(targets.flatten(), _ROWS),
+            strict=True,
         )
     ]
     return torch.cat(parts).view(targets.shape)

@@ -84,7 +84,7 @@ def read_prompts(source: str, root: Path) -> list[Prompt]:
     Raises:
         InputError: as `read_pairs`.
     """
-    prompts = {}
+    prompts: dict[str, Prompt] = {}
     for row in _rows(source, root):
         turns = _prompt(row)
         prompt = Prompt(prompt_id=prompt_hash(turns), prompt=turns)

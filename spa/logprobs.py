@@ -72,7 +72,7 @@ def token_logprobs(logits: Tensor, targets: Tensor) -> Tensor:
     flat, wanted = logits.flatten(0, -2), targets.flatten()
     parts = [
         rows.gather(-1, ids.unsqueeze(-1)).squeeze(-1) - rows.logsumexp(-1)
-        for chunk, ids in zip(flat.split(_ROWS), wanted.split(_ROWS), strict=True)
+        for chunk, ids in zip(torch.split(flat, _ROWS), torch.split(wanted, _ROWS), strict=True)
         for rows in [chunk.float()]
     ]
     return torch.cat(parts).view(targets.shape)

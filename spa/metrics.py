@@ -47,7 +47,8 @@ def bootstrap(
     names = (
         np.arange(len(array)) if clusters is None else np.unique(clusters, return_inverse=True)[1]
     )
-    sums, sizes = np.bincount(names, weights=array), np.bincount(names).astype(np.float64)
+    sums = np.bincount(names, weights=array).astype(np.float64)
+    sizes = np.bincount(names).astype(np.float64)
     means = _resampled_means(sums, sizes, seed, resamples)
     tail = (1 - level) / 2
     low, high = np.quantile(means, [tail, 1 - tail])

@@ -77,12 +77,12 @@ def load_policy(folder: Path, compute: Compute, *, dtype: torch.dtype | None = N
     options: dict[str, Any] = {"trust_remote_code": False, "local_files_only": True}
     try:
         tokenizer = AutoTokenizer.from_pretrained(folder, **options)
-        model = AutoModelForCausalLM.from_pretrained(
+        model: Any = AutoModelForCausalLM.from_pretrained(
             folder, dtype=dtype or choose_dtype(compute), use_safetensors=True, **options
         )
     except (OSError, ValueError, KeyError, RuntimeError) as error:
         raise ModelError(f"{folder}: cannot be loaded: {_one_line(error)}") from error
-    model.to(choose_device(compute)).eval()
+    model.eval().to(choose_device(compute))
     encoder = Encoder(tokenizer)
     return Policy(model, encoder, _stop_tokens(model, encoder))
 
@@ -157,7 +157,7 @@ def _read_gguf(file: Path) -> tuple[Any, Any]:
     """Read a GGUF file and forget its quantiser, which cannot be saved again."""
     folder, name = file.parent, file.name
     tokenizer = AutoTokenizer.from_pretrained(folder, gguf_file=name)
-    model = AutoModelForCausalLM.from_pretrained(folder, gguf_file=name, dtype=torch.float32)
+    model: Any = AutoModelForCausalLM.from_pretrained(folder, gguf_file=name, dtype=torch.float32)
     model.hf_quantizer = None
     model.is_quantized = False
     model.config.__dict__.pop("quantization_config", None)

@@ -181,7 +181,9 @@ class Params(Section):
                 update={"train": self.train.model_copy(update={"epochs": self.train.seed_epochs})}
             )
         line = self.round(round)
-        sections = {name: _merge(getattr(self, name), getattr(line, name)) for name in _OVERRIDABLE}
+        sections: dict[str, Any] = {
+            name: _merge(getattr(self, name), getattr(line, name)) for name in _OVERRIDABLE
+        }
         return self.model_copy(update=sections)
 
     def round(self, round: int) -> Round:

@@ -56,4 +56,4 @@ def development_win_rate(here: Context, gamma: float) -> float:
     base = read_json(layout.evaluation("base") / "outputs.json")
     development = [row for row in base if row["dataset"] == "development"]
     rows = annotate(development, answers, make_annotator(here.params.evaluate.annotator))
-    return sum(row["preference"] - 1 for row in rows) / len(rows)
+    return float(sum(row["preference"] - 1 for row in rows)) / len(rows)

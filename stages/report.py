@@ -1,5 +1,31 @@
-"""Stage `report`: one table of all rounds."""
+"""Stage `report`: one table of all rounds, its pictures, and MLflow's curves over rounds."""
+
+from stages._context import stage_context
 
 
 def main() -> None:
-    """Gather what evaluation and calibration found."""
+    """Gather what evaluation and calibration found, show it, and log it per round.
+
+    Writes summary.json and rounds.csv, which belong in git, and pictures.
+    """
+    from spa import report
+    from spa.files import replace_file, write_json
+    from spa.tracking import log_artifacts, log_rounds
+
+    with stage_context() as here:
+        layout, rounds = here.layout, list(here.params.rounds)
+        rows = report.read_rows(layout, rounds)
+        write_json(layout.report / "summary.json", report.summary(rows))
+        with replace_file(layout.report / "rounds.csv") as file:
+            file.write_text(report.to_csv(rows), encoding="utf-8")
+        pictures = [layout.report / f"{name}.png" for name in ("win_rate", "reward_kl", "training")]
+        with replace_file(pictures[0]) as file:
+            report.draw_win_rate(rows, file)
+        with replace_file(pictures[1]) as file:
+            report.draw_reward_kl(rows, file)
+        with replace_file(pictures[2]) as file:
+            report.draw_training(layout, rounds, file)
+        log_rounds(layout, rows)
+        log_artifacts(layout, [layout.report / "summary.json", *pictures])
+        print(report.to_table(rows))
+        print("\n".join(["", *report.in_words(rows)]))

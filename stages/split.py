@@ -37,7 +37,8 @@ def main() -> None:
                     write_table(folder / f"{name}.parquet", rows, Pair)
                 for name, questions in prompts.items():
                     write_table(folder / f"{name}.parquet", questions, Prompt)
-            counts = {name: len(rows) for name, rows in {**pairs, **prompts}.items()}
+            counts = {name: len(rows) for name, rows in pairs.items()}
+            counts |= {name: len(questions) for name, questions in prompts.items()}
             run.metrics({f"pool/{name}": count for name, count in counts.items()})
         print("split: " + ", ".join(f"{name} {count}" for name, count in counts.items()))
         if imported.repeated:

@@ -73,7 +73,7 @@ class TransformersEngine:
         ]
 
 
-class _Draw(LogitsProcessor):  # type: ignore[misc, no-untyped-call]
+class _Draw(LogitsProcessor):
     """Draws the next token itself and leaves `generate` only that one to choose.
 
     `generate`'s own sampling draws all rows from one shared random state, so that an answer

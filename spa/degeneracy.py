@@ -1,0 +1,82 @@
+"""Measures of a pair's faults: pure functions of text, each with a unit and a range.
+
+They measure; spa/checks.py compares them with limits, and params.yaml says what follows.
+"""
+
+import re
+import unicodedata
+from collections import Counter
+from collections.abc import Sequence
+
+_WORD = re.compile(r"\w+")
+_TEMPLATE = re.compile(
+    r"<\|[a-z_]+\|>"  # <|im_start|>, <|endoftext|>, <|eot_id|>, <|assistant|> ...
+    r"|\[/?INST\]|<</?SYS>>"
+    r"|<(?:start|end)_of_turn>"
+    r"|</?s>"
+    r"|^\s*(?:###\s*)?(?:Human|Assistant|User|System)\s*:"
+    r"|^(?:user|assistant|system)\s*$",
+    re.MULTILINE,
+)
+_STRUCK = re.compile(r"(?<=\S )<s>[^<\n]*</s>")
+"""HTML's struck text within a line; a lone <s> or </s> is a sentence token."""
+
+
+def normalise(text: str) -> str:
+    """Text without differences of case, blanks and Unicode form (NFKC)."""
+    return " ".join(unicodedata.normalize("NFKC", text).casefold().split())
+
+
+def words(text: str) -> list[str]:
+    """Normalised words, numbers included."""
+    return _WORD.findall(normalise(text))
+
+
+def similarity(first: str, second: str) -> float:
+    """Overlap of two texts' word pairs, counted with repeats: 0 (none) to 1 (all).
+
+    The Dice coefficient over multisets of word bigrams: symmetric, linear in length, and
+    aware of order. Texts of fewer than two words compare as their words.
+    """
+    a, b = Counter(_ngrams(words(first), 2)), Counter(_ngrams(words(second), 2))
+    total = a.total() + b.total()
+    return 2 * (a & b).total() / total if total else 1.0
+
+
+def repetition(text: str) -> float:
+    """How much of a text repeats itself: 0 (nothing) to nearly 1 (everything).
+
+    The larger of two shares: word triples that were there before, and, in texts of at least
+    five words, occurrences of the most frequent word beyond its first.
+    """
+    said = words(text)
+    if len(said) < 5:
+        return 0.0
+    triples = _ngrams(said, 3)
+    again = 1 - len(set(triples)) / len(triples)
+    return max(again, (Counter(said).most_common(1)[0][1] - 1) / len(said))
+
+
+def prompt_echo(prompt: str, answer: str) -> float:
+    """Share of an answer's word triples that the prompt has: 0 to 1; 0 for no words."""
+    triples = _ngrams(words(answer), 3)
+    known = set(_ngrams(words(prompt), 3))
+    return sum(t in known for t in triples) / len(triples) if triples else 0.0
+
+
+def word_count(text: str) -> int:
+    """Words of an answer, numbers included; 0 for blanks, dots or emoji."""
+    return len(words(text))
+
+
+def template_leaks(text: str) -> int:
+    """How many template or special tokens, or openings of a new turn, stand in a text."""
+    return len(_TEMPLATE.findall(_STRUCK.sub("", text)))
+
+
+def _ngrams(said: Sequence[str], n: int) -> list[tuple[str, ...]]:
+    """Runs of n words; a shorter text is one run."""
+    if not said:
+        return []
+    size = min(n, len(said))
+    return [tuple(said[i : i + size]) for i in range(len(said) - size + 1)]

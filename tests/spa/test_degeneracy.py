@@ -1,0 +1,85 @@
+"""Measures of degenerate answers, by hand."""
+
+import pytest
+
+from spa.degeneracy import (
+    normalise,
+    prompt_echo,
+    repetition,
+    similarity,
+    template_leaks,
+    word_count,
+)
+
+
+def test_normalising_forgets_case_blanks_and_unicode_form() -> None:
+    assert normalise("  ＡBC\n d ") == "abc d"
+
+
+def test_similarity_is_dice_over_word_pairs() -> None:
+    """'a b c' and 'a b d' share one of their two pairs each: 2 * 1 / 4."""
+    assert similarity("a b c", "a b d") == 0.5
+    assert similarity("a b d", "a b c") == 0.5
+    assert similarity("A b c", "a  b c") == 1.0
+    assert similarity("a b", "c d") == 0.0
+    assert similarity("", "") == 1.0
+
+
+def test_order_matters_to_similarity() -> None:
+    assert similarity("the dog bit the man", "the man bit the dog") < 1
+
+
+def test_repetition_is_the_share_of_triples_there_before() -> None:
+    """Seven words, five triples; 'a b c' twice: 1 - 4/5 against (2 - 1)/7."""
+    assert repetition("a b c x a b c") == pytest.approx(0.2)
+    assert repetition("one two three four five six") == 0
+    assert repetition("no no") == 0
+
+
+def test_one_word_over_and_over_is_repetition() -> None:
+    assert repetition("no " * 10) == pytest.approx(0.9)
+    assert repetition("go a go b go c go d go e") == pytest.approx(4 / 10)
+
+
+def test_echo_is_the_share_of_the_answers_triples_in_the_prompt() -> None:
+    assert prompt_echo("why does bread rise", "Why does bread rise?") == 1.0
+    assert prompt_echo("why does bread rise", "why does bread fall") == 0.5
+    assert prompt_echo("why does bread rise", "yeast makes gas") == 0.0
+    assert prompt_echo("why", "") == 0.0
+
+
+def test_blanks_dots_and_emoji_are_no_words() -> None:
+    assert [word_count(t) for t in ("", " \n", "...", "👉🎉⚡", "It is 5.")] == [0, 0, 0, 0, 3]
+
+
+@pytest.mark.parametrize(
+    "leak",
+    [
+        "Sure.<|im_end|>",
+        "<|im_start|>user",
+        "a <|endoftext|> b",
+        "[INST] hello",
+        "<<SYS>>",
+        "<start_of_turn>model",
+        "Fine.</s>",
+        "Yes.\nHuman: and then?",
+        "Yes.\n### Assistant: no",
+        "Yes.\nuser\nand then",
+    ],
+)
+def test_template_tokens_and_new_turns_are_leaks(leak: str) -> None:
+    assert template_leaks(leak) >= 1
+
+
+@pytest.mark.parametrize(
+    "prose",
+    [
+        "The user said: hello.",
+        "It was <s>old</s> new.",
+        "Ask the assistant for help.",
+        "if a < b | c > d then stop",
+        "Use <b>bold</b> text.",
+    ],
+)
+def test_prose_that_looks_a_little_like_a_template_is_none(prose: str) -> None:
+    assert template_leaks(prose) == 0
