@@ -9,7 +9,6 @@ import torch
 from accelerate import Accelerator
 from torch import Tensor
 from tqdm import tqdm
-from transformers import get_cosine_schedule_with_warmup
 
 from spa.encoding import TokenSequence
 from spa.errors import TrainingError
@@ -67,6 +66,18 @@ def make_batches(pairs: int, settings: Train, *, seed: int, round: int) -> list[
         order += generator(seed, "train", round, epoch).permutation(pairs).tolist()
     size = settings.batch_size
     return [order[s * size : (s + 1) * size] for s in range(make_plan(pairs, settings).steps)]
+
+
+def rate_factor(step: int, steps: int, warmup_share: float) -> float:
+    """Share of the learning rate at a step counted from 0: a linear rise, then a cosine to 0.
+
+    The rise begins above 0, unlike transformers' own schedule, whose first step learns
+    nothing: a whole tenth of a small round.
+    """
+    rise = math.ceil(warmup_share * steps)
+    if step < rise:
+        return (step + 1) / (rise + 1)
+    return 0.5 * (1 + math.cos(math.pi * (step - rise) / max(1, steps - rise)))
 
 
 class Trainer:
@@ -143,8 +154,8 @@ class Trainer:
             weight_decay=settings.weight_decay,
             fused=True,
         )
-        schedule = get_cosine_schedule_with_warmup(
-            optimizer, math.ceil(settings.warmup_share * plan.steps), plan.steps
+        schedule = torch.optim.lr_scheduler.LambdaLR(
+            optimizer, lambda step: rate_factor(step, plan.steps, settings.warmup_share)
         )
         model, optimizer = self._accelerator.prepare(self._model, optimizer)
         log: list[TrainingRow] = []

@@ -14,7 +14,7 @@ from spa.logprobs import score
 from spa.models import Policy, load_policy
 from spa.params import Compute, Train
 from spa.records import TrainingRow
-from spa.training import TokenPair, Trainer, make_batches, make_plan
+from spa.training import TokenPair, Trainer, make_batches, make_plan, rate_factor
 
 SETTINGS: dict[str, Any] = {
     "learning_rate": 5e-3,
@@ -168,6 +168,14 @@ def test_steps_are_the_floor_of_pairs_over_batch() -> None:
         for pairs, epochs in [(2000, 3), (8000, 1), (20000, 1), (30000, 1)]
     ]
     assert found == [187, 250, 625, 937]
+
+
+def test_the_learning_rate_rises_then_falls_and_no_step_is_idle() -> None:
+    factors = [rate_factor(step, 10, 0.2) for step in range(10)]
+    assert factors[:3] == pytest.approx([1 / 3, 2 / 3, 1])
+    assert factors[2:] == sorted(factors[2:], reverse=True)
+    assert min(factors) > 0
+    assert rate_factor(0, 1, 0.1) > 0
 
 
 def test_every_epoch_sees_every_pair_once() -> None:
