@@ -2,7 +2,7 @@
 
 Samples four answers to each of the first LABELLED questions (in a seeded order) and keeps
 the best against the worst by the rubric, where they differ; ties go to the earlier sample.
-Groups of eight questions are sampled together, so that more
+Groups of sixteen questions are sampled together, so that more
 questions change no answer. About fifteen minutes on two cores: `python data/make_starter.py`.
 """
 
@@ -13,16 +13,17 @@ from spa.annotation.annotator import Answer, RubricAnnotator
 from spa.files import replace_file, replace_folder
 from spa.generation.responses import sample_responses
 from spa.generation.transformers_engine import TransformersEngine
+from spa.importing import read_prompts
 from spa.layout import Layout
 from spa.models import load_policy, materialise
 from spa.params import load_compute, load_params
-from spa.records import Prompt, Response, prompt_hash
+from spa.records import Prompt, Response
 from spa.seeds import rank_key
 
 SEED = 20260101
 LABELLED = 512
 SAMPLES = 4
-GROUP = 8
+GROUP = 16
 
 
 def main() -> None:
@@ -33,11 +34,9 @@ def main() -> None:
         with replace_folder(base) as folder:
             materialise(params.base.source, folder, root=layout.root)
     policy = load_policy(base, compute)
-    engine = TransformersEngine(
-        policy, temperature=0.7, max_new_tokens=64, batch=compute.generate_batch
-    )
+    engine = TransformersEngine(policy, temperature=0.7, max_new_tokens=64, batch=GROUP * SAMPLES)
     starter = layout.raw / "starter"
-    questions = _questions(starter / "prompts.jsonl")
+    questions = _questions(starter / "prompts.jsonl", params.split.system)
     responses: list[Response] = []
     for start in range(0, len(questions), GROUP):
         responses += sample_responses(
@@ -58,11 +57,10 @@ def main() -> None:
     print(f"{len(pairs)} pairs from {len(groups)} questions")
 
 
-def _questions(file: Path) -> list[Prompt]:
-    texts = [json.loads(line)["prompt"] for line in file.read_text("utf-8").splitlines()]
-    texts.sort(key=lambda text: rank_key(SEED, text))
-    turns = [[{"role": "user", "content": text}] for text in texts[:LABELLED]]
-    return [Prompt(prompt_id=prompt_hash(turn), prompt=turn) for turn in turns]
+def _questions(file: Path, system: str | None) -> list[Prompt]:
+    prompts = read_prompts(str(file), file.parent, system=system)
+    prompts.sort(key=lambda prompt: rank_key(SEED, prompt.prompt[-1]["content"]))
+    return prompts[:LABELLED]
 
 
 def _pair(answers: list[Response]) -> dict[str, str] | None:

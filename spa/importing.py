@@ -55,12 +55,13 @@ class _Row:
         )
 
 
-def read_pairs(source: str, root: Path) -> Imported:
+def read_pairs(source: str, root: Path, *, system: str | None = None) -> Imported:
     """Read preference pairs.
 
     Args:
         source: a file or folder relative to `root`, or `org/name@commit` on the Hub.
         root: the pipeline's folder.
+        system: a system turn for every prompt that has none.
 
     Raises:
         InputError: the source or one of its rows cannot be read; names file, row and field.
@@ -71,14 +72,14 @@ def read_pairs(source: str, root: Path) -> Imported:
     for row in _rows(source, root):
         rows += 1
         columns |= row.fields.keys() - _KNOWN
-        pair = _pair(row)
+        pair = _pair(row, system)
         pairs.setdefault((pair.prompt_id, pair.chosen, pair.rejected), pair)
     if not pairs:
         raise InputError(f"{source}: found no rows; wanted preference pairs")
     return Imported(list(pairs.values()), tuple(sorted(columns)), rows - len(pairs))
 
 
-def read_prompts(source: str, root: Path) -> list[Prompt]:
+def read_prompts(source: str, root: Path, *, system: str | None = None) -> list[Prompt]:
     """Read prompts without labels: rows with `prompt`, text or messages.
 
     Raises:
@@ -86,7 +87,7 @@ def read_prompts(source: str, root: Path) -> list[Prompt]:
     """
     prompts: dict[str, Prompt] = {}
     for row in _rows(source, root):
-        turns = _prompt(row)
+        turns = _with_system(_prompt(row), system)
         prompt = Prompt(prompt_id=prompt_hash(turns), prompt=turns)
         prompts.setdefault(prompt.prompt_id, prompt)
     return list(prompts.values())
@@ -175,7 +176,7 @@ def _hub_rows(name: str, revision: str) -> Iterator[_Row]:
         yield _Row(f"{name}@{revision[:8]}", number, dict(fields))
 
 
-def _pair(row: _Row) -> Pair:
+def _pair(row: _Row, system: str | None) -> Pair:
     chosen, rejected = (_field(row, name) for name in ("chosen", "rejected"))
     if type(chosen) is not type(rejected):
         row.fail("rejected", "another type than 'chosen'", "both as text or both as messages")
@@ -185,6 +186,7 @@ def _pair(row: _Row) -> Pair:
         prompt, texts = _prompt(row), (chosen, rejected)
     else:
         prompt, texts = _split_text(row, chosen, rejected)
+    prompt = _with_system(prompt, system)
     return Pair(
         pair_id=pair_hash(prompt, *texts),
         prompt_id=prompt_hash(prompt),
@@ -194,6 +196,12 @@ def _pair(row: _Row) -> Pair:
         chosen_finish_reason=_finish_reason(row, "chosen_finish_reason"),
         rejected_finish_reason=_finish_reason(row, "rejected_finish_reason"),
     )
+
+
+def _with_system(turns: list[Message], system: str | None) -> list[Message]:
+    if system is None or turns[0]["role"] == "system":
+        return turns
+    return [{"role": "system", "content": system}, *turns]
 
 
 def _field(row: _Row, name: str) -> Any:

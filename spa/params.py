@@ -39,6 +39,8 @@ class Split(Section):
     """Preference pairs: a file, a folder of files, or a Hub dataset `org/name@revision`."""
     prompts: str | None = None
     """More prompts without labels (JSON Lines with `prompt`); none by default."""
+    system: str | None = None
+    """A system turn put before every prompt that has none."""
     seed_pairs: Positive
     development: Count
     """Held-out prompts that choices may be tuned on."""

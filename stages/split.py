@@ -18,10 +18,12 @@ def main() -> None:
     with stage_context() as here:
         layout, split, seed = here.layout, here.params.split, here.params.seed
         with track(layout, "split", None, split.model_dump()) as run:
-            imported = read_pairs(split.source, layout.root)
+            imported = read_pairs(split.source, layout.root, system=split.system)
             pools = partition(
                 imported.pairs,
-                read_prompts(split.prompts, layout.root) if split.prompts else [],
+                read_prompts(split.prompts, layout.root, system=split.system)
+                if split.prompts
+                else [],
                 seed=seed,
                 seed_pairs=split.seed_pairs,
                 development=split.development,

@@ -1,0 +1,41 @@
+# make repro | make test | make check | make ui      (see README.md)
+PYTHON ?= python3
+VENV := .venv
+export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
+INSTALLED := $(VENV)/.installed
+
+.PHONY: install repro test test-all repro-tiny check format ui
+
+install: $(INSTALLED)
+
+$(INSTALLED): pyproject.toml constraints.txt
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.12 ...")'
+	$(PYTHON) -m venv $(VENV)
+	$(VENV)/bin/python -m pip install --quiet --constraint constraints.txt --editable '.[dev]'
+	touch $(INSTALLED)
+
+repro: install  ## run the experiment of params.yaml; what is done already is not done again
+	dvc repro
+	@echo; echo "Next: source $(VENV)/bin/activate, then dvc repro, spa --help, or make ui"
+
+test: install  ## the fast tests (under two minutes on two cores)
+	python -m pytest -m "not slow"
+
+repro-tiny: install  ## the whole pipeline on a tiny model made on the spot
+	python -m pytest tests/pipeline
+
+test-all: install  ## every test
+	python -m pytest
+
+check: install  ## formatting, lint, types, layers
+	ruff format --check .
+	ruff check .
+	mypy
+	lint-imports
+
+format: install
+	ruff format .
+	ruff check --fix .
+
+ui: install  ## MLflow on 127.0.0.1
+	spa ui

@@ -1,0 +1,76 @@
+"""Files: whole or not at all, equal bytes for equal content, clear errors."""
+
+import os
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from spa.errors import ArtefactError
+from spa.files import read_json, read_table, replace_file, replace_folder, write_json, write_table
+from spa.records import Message, Prompt, prompt_hash
+
+
+def _prompts() -> list[Prompt]:
+    turns: list[list[Message]] = [[{"role": "user", "content": c}] for c in ("a", "é", "👉")]
+    return [Prompt(prompt_id=prompt_hash(turn), prompt=turn) for turn in turns]
+
+
+def test_what_is_written_is_read_and_equal_rows_give_equal_bytes(tmp_path: Path) -> None:
+    for name in ("one", "two"):
+        assert write_table(tmp_path / name, _prompts(), Prompt) == 3
+    assert read_table(tmp_path / "one", Prompt) == _prompts()
+    assert (tmp_path / "one").read_bytes() == (tmp_path / "two").read_bytes()
+
+
+def test_an_empty_table_keeps_its_columns(tmp_path: Path) -> None:
+    write_table(tmp_path / "none", [], Prompt)
+    assert read_table(tmp_path / "none", Prompt) == []
+
+
+def test_a_file_is_replaced_and_never_written_in_place(tmp_path: Path) -> None:
+    """A hard link to the old file, as DVC's cache has one, keeps the old content."""
+    path, link = tmp_path / "a.json", tmp_path / "link"
+    write_json(path, {"a": 1})
+    os.link(path, link)
+    write_json(path, {"a": 2})
+    assert (read_json(path), read_json(link)) == ({"a": 2}, {"a": 1})
+
+
+def test_a_failed_write_leaves_the_old_file_and_no_rest(tmp_path: Path) -> None:
+    path = tmp_path / "a.json"
+    write_json(path, 1)
+
+    def fail() -> None:
+        with replace_file(path) as temporary:
+            temporary.write_text("half")
+            raise RuntimeError("disk full")
+
+    with pytest.raises(RuntimeError, match="disk full"):
+        fail()
+    assert [p.name for p in tmp_path.iterdir()] == ["a.json"]
+    assert read_json(path) == 1
+
+
+def test_a_folder_is_replaced_as_a_whole(tmp_path: Path) -> None:
+    folder = tmp_path / "folder"
+    for name in ("old", "new"):
+        with replace_folder(folder) as temporary:
+            (temporary / name).write_text(name)
+    assert [p.name for p in folder.iterdir()] == ["new"]
+    assert [p.name for p in tmp_path.iterdir()] == ["folder"]
+
+
+def test_missing_damaged_and_foreign_tables_say_what_to_do(tmp_path: Path) -> None:
+    with pytest.raises(ArtefactError, match=r"not found; wanted a Parquet file of Prompt rows"):
+        read_table(tmp_path / "none.parquet", Prompt)
+    (tmp_path / "broken.parquet").write_bytes(b"PAR1 oops")
+    with pytest.raises(ArtefactError, match="cannot be read as Parquet"):
+        read_table(tmp_path / "broken.parquet", Prompt)
+    pq.write_table(pa.table({"prompt_id": ["a"]}), tmp_path / "other.parquet")
+    with pytest.raises(ArtefactError, match="has no column 'prompt'"):
+        read_table(tmp_path / "other.parquet", Prompt)
+    (tmp_path / "a.json").write_text("{")
+    with pytest.raises(ArtefactError, match="is not JSON"):
+        read_json(tmp_path / "a.json")

@@ -1,0 +1,57 @@
+"""Intervals: by hand where possible, by simulation where not."""
+
+import numpy as np
+import pytest
+
+from spa.metrics import accuracy, bootstrap, paired_difference
+
+
+def test_the_mean_is_exact_and_equal_seeds_give_equal_intervals() -> None:
+    interval = bootstrap([0.0, 0.5, 1.0, 1.0], seed=1)
+    assert (interval.mean, interval.n) == (0.625, 4)
+    assert interval.low < 0.625 < interval.high
+    assert interval == bootstrap([0.0, 0.5, 1.0, 1.0], seed=1)
+    assert interval != bootstrap([0.0, 0.5, 1.0, 1.0, 0.0], seed=1)
+
+
+def test_a_constant_has_no_spread_and_nothing_has_no_mean() -> None:
+    interval = bootstrap([0.5] * 9, seed=1)
+    assert (interval.low, interval.high) == (0.5, 0.5)
+    with pytest.raises(ValueError, match="found no values"):
+        bootstrap([], seed=1)
+
+
+def test_an_interval_agrees_with_the_normal_one_where_n_is_large() -> None:
+    """p = 0.3, n = 2000: 0.3 +- 1.96 sqrt(0.21 / 2000) = 0.2799, 0.3201."""
+    interval = bootstrap([1.0] * 600 + [0.0] * 1400, seed=3)
+    assert (interval.low, interval.high) == pytest.approx((0.2799, 0.3201), abs=2e-3)
+
+
+def test_intervals_cover_the_truth_about_as_often_as_they_say() -> None:
+    random = np.random.default_rng(0)
+    hits = 0
+    for trial in range(200):
+        interval = bootstrap(random.binomial(1, 0.6, 80).tolist(), seed=trial, resamples=500)
+        hits += interval.low <= 0.6 <= interval.high
+    assert 0.89 <= hits / 200 <= 0.99
+
+
+def test_rows_of_one_cluster_are_no_independent_evidence() -> None:
+    values = np.random.default_rng(1).normal(size=50).tolist()
+    names = [str(n) for n in range(50)]
+    alone = bootstrap(values, seed=1)
+    copied = bootstrap(values * 4, seed=1)
+    clustered = bootstrap(values * 4, seed=1, clusters=names * 4)
+    assert copied.high - copied.low < 0.6 * (alone.high - alone.low)
+    assert clustered.high - clustered.low == pytest.approx(alone.high - alone.low, rel=0.1)
+
+
+def test_a_paired_difference_is_second_minus_first() -> None:
+    interval = paired_difference([0.0, 1.0, 0.0], [1.0, 2.0, 1.0], seed=1)
+    assert (interval.mean, interval.low, interval.high) == (1.0, 1.0, 1.0)
+    with pytest.raises(ValueError, match="longer"):
+        paired_difference([1.0], [1.0, 2.0], seed=1)
+
+
+def test_accuracy_gives_half_to_no_opinion() -> None:
+    assert accuracy([2.0, 0.0, -1.0]) == [1.0, 0.5, 0.0]

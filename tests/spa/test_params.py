@@ -1,0 +1,100 @@
+"""params.yaml: all faults at once, and overrides of one round in that round only."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from spa.errors import ParamsError
+from spa.params import check_params, load_compute, load_params
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture
+def raw() -> dict[str, Any]:
+    loaded: dict[str, Any] = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
+    return loaded
+
+
+def test_the_params_that_ship_are_valid_and_the_starter_preset_is_them() -> None:
+    load_params(ROOT / "params.yaml")
+    starter = (ROOT / "presets" / "starter.yaml").read_text(encoding="utf-8")
+    assert starter == (ROOT / "params.yaml").read_text(encoding="utf-8")
+
+
+def test_all_faults_are_named_at_once(raw: dict[str, Any]) -> None:
+    raw["train"] |= {"alpha": 7, "betta": 1}
+    raw["generate"]["temperature"] = -1
+    raw["judge"]["method"] = "guess"
+    raw["rounds"]["2"]["prev"] = "9"
+    raw["rounds"]["1"]["train"] = {"lambda": -1}
+    _, faults = check_params(raw)
+    keys = [fault.split(":")[0] for fault in faults]
+    assert sorted(keys) == [
+        "generate.temperature",
+        "judge.method",
+        "rounds.1.train.lambda",
+        "rounds.2.prev",
+        "train.alpha",
+        "train.betta",
+    ]
+
+
+def test_a_round_key_without_quotes_is_refused_as_dvc_would_drop_it(raw: dict[str, Any]) -> None:
+    raw["rounds"][3] = {"prev": "2", "prompts": 8}
+    assert check_params(raw)[1] == [
+        'rounds.3: the key is a number; quote it ("3":), or DVC drops the round'
+    ]
+
+
+def test_an_override_holds_in_its_round_only(raw: dict[str, Any]) -> None:
+    raw["rounds"]["2"] |= {
+        "train": {"beta": 0.5, "lambda": 0.125},
+        "judge": {"method": "random"},
+        "filter": {"checks": {"cut": {"action": "drop"}}},
+    }
+    params, _ = check_params(raw)
+    assert params is not None
+    assert (params.for_round(1).train.beta, params.for_round(2).train.beta) == (0.1, 0.5)
+    assert (params.for_round(1).judge.method, params.for_round(2).judge.method) == (
+        "implicit",
+        "random",
+    )
+    assert params.for_round(2).train.lambda_ == 0.125
+    assert params.for_round(2).filter.checks["cut"].action == "drop"
+    assert params.for_round(2).filter.checks["tie"] == params.filter.checks["tie"]
+
+
+def test_round_zero_has_its_own_number_of_epochs(raw: dict[str, Any]) -> None:
+    raw["train"] |= {"epochs": 1, "seed_epochs": 5}
+    params, _ = check_params(raw)
+    assert params is not None
+    assert params.for_round(0).train.epochs == 5
+    assert params.for_round(1).train.epochs == 1
+
+
+def test_a_round_that_does_not_exist_says_which_do(raw: dict[str, Any]) -> None:
+    params, _ = check_params(raw)
+    assert params is not None
+    with pytest.raises(ParamsError, match="rounds has 1, 2; wanted round 7"):
+        params.for_round(7)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [("a: [", "is not YAML"), ("- 1", "found list, wanted a mapping"), ("{}", "seed: missing")],
+)
+def test_a_broken_file_is_one_line(text: str, message: str, tmp_path: Path) -> None:
+    (tmp_path / "params.yaml").write_text(text)
+    with pytest.raises(ParamsError, match=message) as raised:
+        load_params(tmp_path / "params.yaml")
+    assert "\n" not in str(raised.value)
+
+
+def test_compute_is_found_out_where_nothing_is_said(tmp_path: Path) -> None:
+    assert load_compute(tmp_path / "compute.yaml").device is None
+    (tmp_path / "compute.yaml").write_text("generate_batch: 0\nfoo: 1")
+    with pytest.raises(ParamsError, match=r"generate_batch: found 0.*foo: unknown key"):
+        load_compute(tmp_path / "compute.yaml")
