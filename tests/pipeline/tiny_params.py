@@ -20,6 +20,7 @@ def write_pipeline(folder: Path, model: Path, **changes: Any) -> Path:
         model: the base.
         changes: sections of params.yaml to merge in.
     """
+    folder.mkdir(parents=True, exist_ok=True)
     for name in ("dvc.yaml", ".dvcignore", ".gitignore"):
         shutil.copy(ROOT / name, folder / name)
     for name in ("spa", "stages"):

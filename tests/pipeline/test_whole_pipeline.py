@@ -1,0 +1,132 @@
+"""The whole DAG on a tiny model, run by DVC as users run it."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from spa.files import hash_folder, read_table
+from spa.layout import Layout
+from spa.records import JudgedPair, Pair, Prompt, Response, Score
+from tests.pipeline.tiny_params import write_pipeline
+
+pytestmark = pytest.mark.slow
+BIN = Path(sys.executable).parent
+ENVIRONMENT = {
+    **{k: v for k, v in os.environ.items() if k != "MLFLOW_TRACKING_URI"},
+    "PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}",
+    "OMP_NUM_THREADS": "1",
+}
+
+
+def _run(folder: Path, *command: str) -> str:
+    done = subprocess.run(
+        command, cwd=folder, env=ENVIRONMENT, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def _repro(folder: Path, *arguments: str) -> str:
+    return _run(folder, "dvc", "repro", *arguments)
+
+
+def _ran(output: str) -> list[str]:
+    return [line.split("'")[1] for line in output.splitlines() if line.startswith("Running stage")]
+
+
+def _change(folder: Path, change: Any) -> None:
+    params = yaml.safe_load((folder / "params.yaml").read_text())
+    change(params)
+    (folder / "params.yaml").write_text(yaml.safe_dump(params, sort_keys=False))
+
+
+@pytest.fixture(scope="module")
+def done(tmp_path_factory: pytest.TempPathFactory, tiny_folder: Path) -> Layout:
+    folder = write_pipeline(tmp_path_factory.mktemp("pipeline"), tiny_folder)
+    _repro(folder)
+    return Layout(folder)
+
+
+def test_every_promised_file_is_there(done: Layout) -> None:
+    for round in ("1", "2"):
+        for path in (
+            done.responses(round), done.scores(round), done.pairs(round), done.kept(round),
+            done.flagged(round), done.checks(round), done.training_log(round),
+            done.policy(round) / "model.safetensors", done.calibration(round) / "metrics.json",
+        ):  # fmt: skip
+            assert path.exists()
+    for name in ("base", "0", "1", "2", "rival"):
+        for file in ("outputs.json", "annotations.json", "metrics.json"):
+            assert (done.evaluation(name) / file).exists()
+    summary = json.loads((done.report / "summary.json").read_text())
+    assert [row["round"] for row in summary["rounds"]] == ["base", "0", "1", "2", "rival"]
+    assert summary["rounds"][0]["win_rate"] == 0.5
+    assert summary["recommended_round"] in ("0", "1", "2")
+
+
+def test_pools_share_no_prompt_and_rounds_answer_their_own(done: Layout) -> None:
+    pools: list[set[str]] = [
+        {row.prompt_id for row in read_table(done.pool(name), Pair)} for name in ("seed", "gold")
+    ]
+    pools += [
+        {row.prompt_id for row in read_table(done.pool(name), Prompt)}
+        for name in ("development", "test", "1", "2")
+    ]
+    assert len(set.union(*pools)) == sum(map(len, pools))
+    for round in (1, 2):
+        answered = {row.prompt_id for row in read_table(done.responses(round), Response)}
+        assert answered == {row.prompt_id for row in read_table(done.pool(round), Prompt)}
+
+
+def test_pairs_follow_from_the_scores(done: Layout) -> None:
+    scores = {s.response_id: s for s in read_table(done.scores(1), Score)}
+    for pair in read_table(done.pairs(1), JudgedPair):
+        chosen, rejected = scores[pair.chosen_id], scores[pair.rejected_id]
+        assert chosen.reward == pytest.approx(chosen.policy_logp - chosen.base_logp)
+        assert pair.margin == pytest.approx(chosen.reward - rejected.reward)
+        assert pair.margin > 0
+
+
+def test_nothing_is_done_twice_and_stages_by_hand_leave_it_so(done: Layout) -> None:
+    assert _ran(_repro(done.root)) == []
+    for command in (("judge", "--round", "2"), ("filter", "--round", "1"), ("split",)):
+        _run(done.root, "spa", *command)
+    assert "up to date" in _run(done.root, "dvc", "status")
+
+
+def test_one_more_round_is_one_line(done: Layout) -> None:
+    before = (done.root / "params.yaml").read_text()
+
+    def add(params: dict[str, Any]) -> None:
+        params["rounds"]["3"] = {**params["rounds"]["2"], "prev": "2"}
+
+    _change(done.root, add)
+    hashes = {n: hash_folder(done.round(n)) for n in ("base", "0", "1", "2")}
+    ran = _ran(_repro(done.root, "--dry"))
+    new = ["generate@3", "judge@3", "filter@3", "train@3", "evaluate@3", "calibrate@3"]
+    assert sorted(ran) == sorted(["split", *new, "report"])
+    assert hashes == {n: hash_folder(done.round(n)) for n in hashes}
+    (done.root / "params.yaml").write_text(before)
+
+
+def test_a_change_in_one_round_reruns_from_that_round_on(done: Layout) -> None:
+    before = (done.root / "params.yaml").read_text()
+    _change(done.root, lambda params: params["rounds"]["2"]["train"].update(beta=0.3))
+    dirty = set(json.loads(_run(done.root, "dvc", "status", "--json")))
+    assert dirty == {"split", "train@2", "report"}
+    (done.root / "params.yaml").write_text(before)
+
+
+def test_a_second_clean_run_gives_the_same_bytes(
+    done: Layout, tmp_path: Path, tiny_folder: Path
+) -> None:
+    folder = write_pipeline(tmp_path / "again", tiny_folder)
+    _repro(folder, "train@2")
+    for name in ("base", "0", "1", "2"):
+        assert hash_folder(Layout(folder).round(name)) == hash_folder(done.round(name))
