@@ -1,7 +1,8 @@
 """Make data/raw/starter/pairs.jsonl again: the base's own answers, labelled by the rubric.
 
 Samples four answers to each of the first LABELLED questions (in a seeded order) and keeps
-the best against the worst by the rubric, where they differ; ties go to the earlier sample.
+the best against the worst by the rubric, where they differ and the best one finished; ties
+go to the earlier sample.
 Groups of sixteen questions are sampled together, so that more
 questions change no answer. About fifteen minutes on two cores: `python data/make_starter.py`.
 """
@@ -67,7 +68,7 @@ def _pair(answers: list[Response]) -> dict[str, str] | None:
     rubric = RubricAnnotator()
     scores = [rubric.score(r.prompt, Answer(r.text, r.finish_reason)) for r in answers]
     best, worst = answers[scores.index(max(scores))], answers[scores.index(min(scores))]
-    if max(scores) == min(scores):
+    if max(scores) == min(scores) or best.finish_reason != "stop":
         return None
     return {
         "prompt": best.prompt[-1]["content"],

@@ -7,14 +7,19 @@ is a controlled preference, not a measure of an answer's truth or helpfulness.
 | it asks | points |
 |---|---|
 | the answer finishes by itself, on the end of a sentence | 3 |
-| it has 15 to 45 words (of a cut answer nobody knows) | 2 |
+| it has 25 to 45 words (of a cut answer nobody knows) | 2 |
 | no list, heading, table, emphasis or code | 1 |
 | no repetition: at most 1 in 10 word triples was there before | 1 |
 
-The score is the share of the 7 points reached. Junk scores 0: fewer than 4 words; mostly
-something else than letters; one word making up a third of the answer or more, or most words
-said before; a finished answer without a sentence's end; no content word in common with the
-question.
+The score is the share of the 7 points reached. A finished answer of fewer than 25 words is
+curt, and has 1 point whatever else it is: less than an answer that was cut in mid-sentence.
+So neither shorter nor longer is better: the bounds were set on 2,048 answers of the base,
+where of two answers to a question that score differently the shorter one scores higher in
+60 %, and the likelier one in 51 %.
+
+Junk scores 0: fewer than 4 words; mostly something else than letters; one word making up a
+third of the answer or more, or most words said before; a finished answer without a
+sentence's end; no content word in common with the question.
 """
 
 import re
@@ -22,7 +27,7 @@ from collections import Counter
 
 from spa.records import FinishReason
 
-WORDS = (15, 45)
+WORDS = (25, 45)
 _WORD = re.compile(r"[^\W\d_]+(?:['’-][^\W\d_]+)*")
 _SENTENCE_END = re.compile(r"[.!?][\"'”’)]*$")
 _MARKUP = re.compile(r"^\s*(?:[-*•+]\s|\d+[.)]\s|#|\|)|\*\*|`", re.MULTILINE)
@@ -57,7 +62,9 @@ def rubric_score(question: str, answer: str, finish_reason: FinishReason) -> flo
     finished = finish_reason == "stop"
     if _is_junk(question, answer.strip(), said, finished):
         return 0.0
-    short = WORDS[0] <= len(said) <= WORDS[1]
+    if finished and len(said) < WORDS[0]:
+        return 1 / 7
+    short = len(said) <= WORDS[1]
     points = 3 * finished + 2 * (finished and short) + _is_plain(answer) + _is_fresh(said)
     return points / 7
 

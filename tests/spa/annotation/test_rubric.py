@@ -20,8 +20,12 @@ def test_a_cut_answer_keeps_two_points_of_seven() -> None:
     assert rubric_score(QUESTION, GOOD, "length") == pytest.approx(2 / 7)
 
 
-def test_too_few_and_too_many_words_cost_two_points() -> None:
-    assert rubric_score(QUESTION, "Bread needs time for yeast.", "stop") == pytest.approx(5 / 7)
+def test_a_curt_answer_has_less_than_a_cut_one() -> None:
+    assert rubric_score(QUESTION, "Bread needs time for yeast.", "stop") == pytest.approx(1 / 7)
+    assert rubric_score(QUESTION, "Bread needs time for yeast.", "length") == pytest.approx(2 / 7)
+
+
+def test_too_many_words_cost_two_points() -> None:
     more = GOOD + " Warm air makes that faster, and a cold kitchen makes it slower, so bakers look"
     long = more + " at how big it has grown and not only at what their clock says."
     assert rubric_score(QUESTION, long, "stop") == pytest.approx(5 / 7)
@@ -35,8 +39,9 @@ def test_a_list_costs_a_point() -> None:
 
 
 def test_repetition_costs_a_point() -> None:
-    again = "Yeast makes gas in bread dough. Yeast makes gas in bread dough. It simply needs time."
-    assert rubric_score(QUESTION, again, "stop") == pytest.approx(6 / 7)
+    again = "Yeast makes gas in bread dough. Yeast makes gas in bread dough. "
+    rest = "It simply needs some time to fill all of it, and warm kitchens help with that."
+    assert rubric_score(QUESTION, again + rest, "stop") == pytest.approx(6 / 7)
 
 
 @pytest.mark.parametrize(

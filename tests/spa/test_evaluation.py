@@ -1,0 +1,72 @@
+"""Evaluation: win rates, gold accuracy and drift, by hand."""
+
+from typing import Any
+
+import pytest
+
+from spa.annotation.annotator import RubricAnnotator
+from spa.errors import ArtefactError
+from spa.evaluation import annotate, heldout_accuracy, kl_estimate, pair_logps, summarise
+from spa.models import Policy
+from spa.records import Message, Pair
+
+QUESTION = "Why does bread dough need time to rise?"
+GOOD = (
+    "Bread dough rises because yeast eats the sugar in the flour and gives off gas. "
+    "The gas needs an hour or two to fill the dough with small bubbles."
+)
+
+
+def _output(pool: str, text: str, finish_reason: str = "stop") -> dict[str, Any]:
+    return {
+        "dataset": pool,
+        "finish_reason": finish_reason,
+        "generator": "policy",
+        "instruction": QUESTION,
+        "output": text,
+        "prompt_id": pool,
+        "tokens": 10,
+    }
+
+
+def test_a_win_is_preference_two_a_tie_one_and_a_half() -> None:
+    base = [_output("test", GOOD, "length"), _output("test", GOOD), _output("development", GOOD)]
+    policy = [_output("test", GOOD), _output("test", GOOD), _output("development", "")]
+    rows = annotate(base, policy, RubricAnnotator())
+    assert [row["preference"] for row in rows] == [2.0, 1.5, 1.0]
+    figures = summarise(policy, rows, seed=1)
+    assert (figures["n"], figures["win_rate"], figures["finished"]) == (2, 0.75, 1.0)
+    assert figures["gold_reward"] == 1.0
+    assert (figures["development"]["n"], figures["development"]["win_rate"]) == (1, 0.0)
+
+
+def test_answers_to_other_prompts_are_not_compared() -> None:
+    with pytest.raises(ArtefactError, match="did not answer the same prompts"):
+        annotate([_output("test", GOOD)], [_output("development", GOOD)], RubricAnnotator())
+
+
+def test_heldout_accuracy_is_the_implicit_rewards() -> None:
+    """Rewards of chosen and rejected: 2 against 1 (right), 0 against 0 (half), 1 against 3."""
+    policy = [(-8.0, -9.0), (-5.0, -5.0), (-4.0, -2.0)]
+    base = [(-10.0, -10.0), (-5.0, -5.0), (-5.0, -5.0)]
+    assert heldout_accuracy(policy, base) == pytest.approx(0.5)
+    assert heldout_accuracy([], []) is None
+
+
+def test_drift_is_the_mean_log_ratio() -> None:
+    assert kl_estimate([-10.0, -20.0], [-12.0, -21.0]) == 1.5
+
+
+def test_pair_logps_are_of_chosen_then_rejected(tiny: Policy) -> None:
+    turns: list[Message] = [{"role": "user", "content": "Why?"}]
+    pair = Pair(
+        pair_id="a",
+        prompt_id="b",
+        prompt=turns,
+        chosen="Yes",
+        rejected="Yeast makes gas and the dough holds it",
+        chosen_finish_reason="stop",
+        rejected_finish_reason="length",
+    )
+    [(chosen, rejected)] = pair_logps(tiny, [pair], token_budget=64)
+    assert rejected < chosen < 0  # many more tokens are less likely
