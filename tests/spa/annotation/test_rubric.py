@@ -32,10 +32,8 @@ def test_too_many_words_cost_two_points() -> None:
 
 
 def test_a_list_costs_a_point() -> None:
-    listed = (
-        "Bread dough rises for two reasons:\n- yeast makes gas in the flour\n- gluten holds it."
-    )
-    assert rubric_score(QUESTION, listed + "\nBoth need time.", "stop") == pytest.approx(6 / 7)
+    listed = "- " + GOOD.replace(". ", ".\n- ")
+    assert rubric_score(QUESTION, listed, "stop") == pytest.approx(6 / 7)
 
 
 def test_repetition_costs_a_point() -> None:
