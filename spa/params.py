@@ -218,7 +218,7 @@ class Compute(Section):
     """`cpu`, `cuda`, `cuda:1`, `mps`; found where it is not said."""
     dtype: Literal["float32", "bfloat16"] | None = None
     """float32 on CPU and bfloat16 on CUDA where it is not said."""
-    generate_batch: Positive = 32
+    generate_batch: Positive = 64
     """Answers sampled at once."""
     score_tokens: Positive = 4096
     """Tokens, padding included, scored at once."""
