@@ -1,10 +1,9 @@
 """Make data/raw/starter/pairs.jsonl again: the base's own answers, labelled by the rubric.
 
 Samples four answers to each of the first LABELLED questions (in a seeded order) and keeps
-the best against the worst by the rubric, where they differ and the best one finished; ties
-go to the earlier sample.
-Groups of sixteen questions are sampled together, so that more
-questions change no answer. About fifteen minutes on two cores: `python data/make_starter.py`.
+the best against the worst by the rubric, where they are 3 points of 10 apart or more; ties
+go to the earlier sample. Groups of sixteen questions are sampled together, so that more
+questions change no answer. About ten minutes on two cores: `python data/make_starter.py`.
 """
 
 import json
@@ -22,9 +21,10 @@ from spa.records import Prompt, Response
 from spa.seeds import rank_key
 
 SEED = 20260101
-LABELLED = 512
+LABELLED = 384
 SAMPLES = 4
 GROUP = 16
+APART = 0.3
 
 
 def main() -> None:
@@ -68,7 +68,7 @@ def _pair(answers: list[Response]) -> dict[str, str] | None:
     rubric = RubricAnnotator()
     scores = [rubric.score(r.prompt, Answer(r.text, r.finish_reason)) for r in answers]
     best, worst = answers[scores.index(max(scores))], answers[scores.index(min(scores))]
-    if max(scores) == min(scores) or best.finish_reason != "stop":
+    if round(max(scores) - min(scores), 6) < APART:
         return None
     return {
         "prompt": best.prompt[-1]["content"],

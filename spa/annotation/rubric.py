@@ -6,16 +6,15 @@ is a controlled preference, not a measure of an answer's truth or helpfulness.
 
 | it asks | points |
 |---|---|
-| the answer finishes by itself, on the end of a sentence | 3 |
-| it has 25 to 45 words (of a cut answer nobody knows) | 2 |
-| no list, heading, table, emphasis or code | 1 |
+| short sentences: a mean of at most 20, 18, 16, 14, 12 words, a point for each | 5 |
+| the answer finishes by itself, on the end of a sentence | 2 |
+| finished, it has 15 to 45 words | 1 |
+| one plain paragraph: no list, heading, table, emphasis, code or line break | 1 |
 | no repetition: at most 1 in 10 word triples was there before | 1 |
 
-The score is the share of the 7 points reached. A finished answer of fewer than 25 words is
-curt, and has 1 point whatever else it is: less than an answer that was cut in mid-sentence.
-So neither shorter nor longer is better: the bounds were set on 2,048 answers of the base,
-where of two answers to a question that score differently the shorter one scores higher in
-60 %, and the likelier one in 51 %.
+The score is the share of the 10 points reached. Shorter is not better without end: sentences
+of fewer than 6 words in the mean are choppy and have none of the first five points, and a
+finished answer of fewer than 15 words is curt and has 1 point whatever else it is.
 
 Junk scores 0: fewer than 4 words; mostly something else than letters; one word making up a
 third of the answer or more, or most words said before; a finished answer without a
@@ -27,8 +26,12 @@ from collections import Counter
 
 from spa.records import FinishReason
 
-WORDS = (25, 45)
+WORDS = (15, 45)
+SENTENCE_WORDS = (20, 18, 16, 14, 12)
+CHOPPY = 6
+POINTS = 10
 _WORD = re.compile(r"[^\W\d_]+(?:['’-][^\W\d_]+)*")
+_SENTENCE = re.compile(r"(?<=[.!?])[\"'”’)]*\s+|\n+")
 _SENTENCE_END = re.compile(r"[.!?][\"'”’)]*$")
 _MARKUP = re.compile(r"^\s*(?:[-*•+]\s|\d+[.)]\s|#|\|)|\*\*|`", re.MULTILINE)
 _STEM = 4
@@ -56,17 +59,23 @@ def rubric_score(question: str, answer: str, finish_reason: FinishReason) -> flo
         finish_reason: `stop` where the model ended the answer itself.
 
     Returns:
-        0.0 (junk) to 1.0 (all of it), in sevenths.
+        0.0 (junk) to 1.0 (all of it), in tenths.
     """
+    answer = answer.strip()
     said = words(answer)
     finished = finish_reason == "stop"
-    if _is_junk(question, answer.strip(), said, finished):
+    if _is_junk(question, answer, said, finished):
         return 0.0
     if finished and len(said) < WORDS[0]:
-        return 1 / 7
-    short = len(said) <= WORDS[1]
-    points = 3 * finished + 2 * (finished and short) + _is_plain(answer) + _is_fresh(said)
-    return points / 7
+        return 1 / POINTS
+    style = _sentence_points(answer) + _is_plain(answer) + _is_fresh(said)
+    return (style + finished * (2 + (len(said) <= WORDS[1]))) / POINTS
+
+
+def _sentence_points(answer: str) -> int:
+    lengths = [n for sentence in _SENTENCE.split(answer) if (n := len(words(sentence)))]
+    mean = sum(lengths) / len(lengths)
+    return 0 if mean < CHOPPY else sum(mean <= bound for bound in SENTENCE_WORDS)
 
 
 def _is_junk(question: str, answer: str, said: list[str], finished: bool) -> bool:
@@ -90,7 +99,7 @@ def _stems(said: list[str]) -> set[str]:
 
 
 def _is_plain(answer: str) -> bool:
-    return not _MARKUP.search(answer)
+    return "\n" not in answer and not _MARKUP.search(answer)
 
 
 def _is_fresh(said: list[str]) -> bool:

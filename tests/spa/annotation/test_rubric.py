@@ -12,34 +12,49 @@ GOOD = (
 )
 
 
-def test_a_short_complete_plain_answer_has_it_all() -> None:
-    assert rubric_score(QUESTION, GOOD, "stop") == 1.0
+def test_a_short_complete_plain_answer_has_all_but_two_points() -> None:
+    assert rubric_score(QUESTION, GOOD, "stop") == pytest.approx(8 / 10)  # 15 and 14 words
 
 
-def test_a_cut_answer_keeps_two_points_of_seven() -> None:
-    assert rubric_score(QUESTION, GOOD, "length") == pytest.approx(2 / 7)
+@pytest.mark.parametrize(
+    ("length", "points"),
+    [(5, 0), (6, 5), (12, 5), (13, 4), (14, 4), (15, 3), (17, 2), (19, 1), (21, 0)],
+)
+def test_shorter_sentences_have_more_points_until_they_are_choppy(length: int, points: int) -> None:
+    letters = [f"{a}{b}" for a in "abcdefgh" for b in "klmnopqr"]
+    said = ["bread", *letters][: 2 * length]
+    answer = " ".join(said[:length]) + ". " + " ".join(said[length:]) + "."
+    plain_and_fresh = 2
+    assert rubric_score(QUESTION, answer, "length") == (points + plain_and_fresh) / 10
+
+
+def test_a_cut_answer_loses_the_points_of_a_finished_one() -> None:
+    assert rubric_score(QUESTION, GOOD, "length") == pytest.approx(5 / 10)
 
 
 def test_a_curt_answer_has_less_than_a_cut_one() -> None:
-    assert rubric_score(QUESTION, "Bread needs time for yeast.", "stop") == pytest.approx(1 / 7)
-    assert rubric_score(QUESTION, "Bread needs time for yeast.", "length") == pytest.approx(2 / 7)
+    curt = "Bread needs a lot of time for yeast."
+    assert rubric_score(QUESTION, curt, "stop") == pytest.approx(1 / 10)
+    assert rubric_score(QUESTION, curt, "length") == pytest.approx(7 / 10)
 
 
-def test_too_many_words_cost_two_points() -> None:
-    more = GOOD + " Warm air makes that faster, and a cold kitchen makes it slower, so bakers look"
-    long = more + " at how big it has grown and not only at what their clock says."
-    assert rubric_score(QUESTION, long, "stop") == pytest.approx(5 / 7)
+def test_too_many_words_cost_a_point() -> None:
+    more = GOOD + " Warm air makes that faster, and a cold kitchen makes it slower. Bakers look"
+    long = more + " at how big it has grown and not only at what clocks say."
+    assert rubric_score(QUESTION, long, "stop") == pytest.approx(8 / 10)  # sentences of 13
 
 
-def test_a_list_costs_a_point() -> None:
-    listed = "- " + GOOD.replace(". ", ".\n- ")
-    assert rubric_score(QUESTION, listed, "stop") == pytest.approx(6 / 7)
+@pytest.mark.parametrize("mark", ["\n", "\n- ", "\n\n", " **Note:** "])
+def test_a_list_or_a_line_break_costs_a_point(mark: str) -> None:
+    plain = rubric_score(QUESTION, GOOD, "stop")
+    marked = rubric_score(QUESTION, GOOD.replace(". ", "." + mark), "stop")
+    assert marked == pytest.approx(plain - 0.1)
 
 
 def test_repetition_costs_a_point() -> None:
-    again = "Yeast makes gas in bread dough. Yeast makes gas in bread dough. "
-    rest = "It simply needs some time to fill all of it, and warm kitchens help with that."
-    assert rubric_score(QUESTION, again + rest, "stop") == pytest.approx(6 / 7)
+    again = "Yeast makes gas in bread dough now. Yeast makes gas in bread dough now. "
+    rest = "It simply needs some time to fill all of it."
+    assert rubric_score(QUESTION, again + rest, "stop") == pytest.approx(9 / 10)
 
 
 @pytest.mark.parametrize(
