@@ -23,11 +23,16 @@ from spa.threshold import RollingThreshold
 
 @dataclass(frozen=True)
 class TokenPair:
-    """A preference pair as token ids."""
+    """A preference pair as token ids.
+
+    `reference` has the summed log-probabilities (nats) of chosen and rejected answer under
+    the policy that training starts from, where they are known already.
+    """
 
     pair_id: str
     chosen: TokenSequence
     rejected: TokenSequence
+    reference: tuple[float, float] | None = None
 
 
 @dataclass(frozen=True)
@@ -84,8 +89,9 @@ class Trainer:
     """Trains one policy in place on one set of pairs.
 
     The policy stays in evaluation mode: dropout would make policy and reference differ by
-    chance. The reference's log-probabilities are the policy's own before the first step; a
-    second model is loaded only where the detector extrapolates (lambda above 0).
+    chance. The reference's log-probabilities are the policy's own before the first step,
+    computed for the pairs that do not bring them; a second model is loaded only where the
+    detector extrapolates (lambda above 0).
     """
 
     def __init__(
@@ -176,13 +182,15 @@ class Trainer:
 
     def _reference_logps(self, pairs: Sequence[TokenPair]) -> dict[str, tuple[float, float]]:
         """Summed log-probabilities of both answers of each pair before the first step."""
-        sequences = [s for pair in pairs for s in (pair.chosen, pair.rejected)]
+        known = {pair.pair_id: pair.reference for pair in pairs if pair.reference is not None}
+        asked = [pair for pair in pairs if pair.pair_id not in known]
+        sequences = [s for pair in asked for s in (pair.chosen, pair.rejected)]
         with self._accelerator.autocast():
             scores = score(
                 self._model, sequences, token_budget=self._token_budget, progress="reference"
             )
         sums = [math.fsum(row) for row in scores]
-        return {pair.pair_id: (sums[2 * i], sums[2 * i + 1]) for i, pair in enumerate(pairs)}
+        return known | {p.pair_id: (sums[2 * i], sums[2 * i + 1]) for i, p in enumerate(asked)}
 
     def _step(
         self,

@@ -63,10 +63,17 @@ def main(round: TrainRound) -> None:
 
 
 def token_pairs(here: Context, round: int, encoder: "Encoder") -> "list[TokenPair]":
-    """A round's training pairs as tokens: sampled answers keep the very tokens sampled."""
+    """A round's training pairs as tokens: sampled answers keep the very tokens sampled.
+
+    The judge has read them with the policy that training starts from, so that their
+    reference log-probabilities are known: in float32, where engines agree to rounding.
+    """
+    import torch
+
     from spa.encoding import TokenSequence
     from spa.files import read_table
-    from spa.records import JudgedPair, Pair, Response
+    from spa.models import choose_dtype
+    from spa.records import JudgedPair, Pair, Response, Score
     from spa.training import TokenPair
 
     if round == 0:
@@ -80,11 +87,14 @@ def token_pairs(here: Context, round: int, encoder: "Encoder") -> "list[TokenPai
         ]
     responses = read_table(here.layout.responses(round), Response)
     tokens = {r.response_id: list(r.token_ids) for r in responses}
+    logps = {s.response_id: s.policy_logp for s in read_table(here.layout.scores(round), Score)}
+    reuse = choose_dtype(here.compute) is torch.float32
     return [
         TokenPair(
             pair.pair_id,
             TokenSequence(encoder.prompt(pair.prompt), tokens[pair.chosen_id]),
             TokenSequence(encoder.prompt(pair.prompt), tokens[pair.rejected_id]),
+            (logps[pair.chosen_id], logps[pair.rejected_id]) if reuse else None,
         )
         for pair in read_table(here.layout.kept(round), JudgedPair)
     ]

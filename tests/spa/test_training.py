@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -83,6 +84,19 @@ def test_the_first_step_starts_at_margin_zero_against_its_own_weights(tiny_folde
     _, log = _train(tiny_folder)
     assert [row.margin for row in log if row.step == 0] == pytest.approx([0] * 4, abs=1e-5)
     assert log[0].loss == pytest.approx(math.log(2), abs=1e-5)
+
+
+def test_a_reference_that_a_pair_brings_is_used_as_it_is(tiny_folder: Path, tiny: Policy) -> None:
+    rows = [score(tiny.model, [p.chosen, p.rejected], token_budget=99) for p in _pairs()]
+    known = [(math.fsum(chosen), math.fsum(rejected)) for chosen, rejected in rows]
+    same = [replace(p, reference=r) for p, r in zip(_pairs(), known, strict=True)]
+    _, computed = _train(tiny_folder)
+    _, brought = _train(tiny_folder, pairs=same)
+    for a, b in zip(computed, brought, strict=True):
+        assert a.margin == pytest.approx(b.margin, abs=1e-4)
+    moved = [replace(p, reference=(c - 2, r)) for p, (c, r) in zip(_pairs(), known, strict=True)]
+    _, log = _train(tiny_folder, pairs=moved, beta=0.1)
+    assert log[0].margin == pytest.approx(0.1 * 2, abs=1e-5)
 
 
 @pytest.mark.parametrize("micro_pairs", [2, 3, 4])

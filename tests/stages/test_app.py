@@ -91,3 +91,18 @@ def test_a_stage_whose_input_is_missing_says_what_to_run(pipeline: Path) -> None
     assert done.returncode == 1
     assert "data/round-1/responses.parquet: not found" in done.stderr
     assert "dvc repro" in done.stderr
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="tells glibc, which only Linux has")
+def test_freed_memory_is_used_again_without_new_pages() -> None:
+    code = (
+        "import resource\nfrom stages._app import keep_freed_memory\n"
+        "def faults(): return resource.getrusage(resource.RUSAGE_SELF).ru_minflt\n"
+        "def use():\n    before = faults()\n"
+        "    for _ in range(4):\n        bytearray(b'x') * 2**27\n"
+        "    return faults() - before\n"
+        "fresh = use()\nkeep_freed_memory()\nuse()\nprint(fresh, use())"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    fresh, again = map(int, done.stdout.split())
+    assert again < fresh / 10
