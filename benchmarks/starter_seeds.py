@@ -5,8 +5,9 @@
 
 `run` changes params.yaml of the pipeline it is called in, runs `dvc repro` and appends one
 line per pipeline to benchmarks/results/starter_seeds.jsonl as it finishes, with the outcome
-of every test prompt, so that `table` can pair them. Stages shared by two pipelines of one
-seed (round 0, the rival) come from DVC's cache.
+of every test prompt, so that `table` can pair them. Pipelines that stand there already are
+not run again, so that a study that was stopped goes on. Stages shared by two pipelines of
+one seed (round 0, the rival) come from DVC's cache.
 """
 
 import argparse
@@ -29,10 +30,13 @@ POLICIES = ("base", "0", "1", "2", "rival")
 
 
 def run(seeds: Sequence[int], methods: Sequence[str]) -> None:
-    """Run every pipeline and append its result."""
+    """Run every pipeline that has no result yet and append its result."""
     layout = Layout.find()
+    done = {(row["seed"], row["method"]) for row in _results()}
     for seed in seeds:
         for method in methods:
+            if (seed, method) in done:
+                continue
             text = layout.params.read_text(encoding="utf-8")
             text = re.sub(r"(?m)^seed: .*$", f"seed: {seed}", text)
             text = re.sub(r"(?m)^  method: .*$", f"  method: {method}", text)
@@ -62,10 +66,15 @@ def collect(layout: Layout, seed: int, method: str) -> dict[str, Any]:
 
 def table() -> str:
     """The results as Markdown."""
-    lines = RESULTS.read_text(encoding="utf-8").splitlines()
-    rows = sorted(map(json.loads, lines), key=lambda r: (METHODS.index(r["method"]), r["seed"]))
+    rows = sorted(_results(), key=lambda r: (METHODS.index(r["method"]), r["seed"]))
     parts = [_win_rates(rows), _gains(rows), _judges(rows), _health(rows)]
     return "\n\n".join(parts) + "\n"
+
+
+def _results() -> list[dict[str, Any]]:
+    if not RESULTS.exists():
+        return []
+    return [json.loads(line) for line in RESULTS.read_text(encoding="utf-8").splitlines()]
 
 
 def _percent(value: float) -> str:
