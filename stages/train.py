@@ -58,8 +58,8 @@ def main(round: TrainRound) -> None:
                 save_policy(policy.model, policy.encoder.tokenizer, folder)
             write_table(layout.training_log(round), log, TrainingRow)
             run.tags({"model": model_hash(layout.policy(round))})
-        steps, flagged = log[-1].step + 1, sum(row.flagged for row in log)
-        print(f"train@{round}: {steps} steps on {len(log)} pairs, {flagged} labels doubted")
+        steps, softened = log[-1].step + 1, sum(row.refined for row in log)
+        print(f"train@{round}: {steps} steps on {len(log)} pairs, {softened} labels softened")
 
 
 def token_pairs(here: Context, round: int, encoder: "Encoder") -> "list[TokenPair]":
