@@ -6,8 +6,8 @@
 `run` changes params.yaml of the pipeline it is called in, runs `dvc repro` and appends one
 line per pipeline to benchmarks/results/starter_seeds.jsonl as it finishes, with the outcome
 of every test prompt, so that `table` can pair them. Pipelines that stand there already are
-not run again, so that a study that was stopped goes on. Stages shared by two pipelines of
-one seed (round 0, the rival) come from DVC's cache.
+not run again, so that a study that was stopped goes on: move that file away before you study
+another recipe. Stages shared by two pipelines of one seed come from DVC's cache.
 """
 
 import argparse

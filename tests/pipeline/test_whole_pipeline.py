@@ -13,7 +13,7 @@ import yaml
 
 from spa.files import hash_folder, read_table
 from spa.layout import Layout
-from spa.records import JudgedPair, Pair, Prompt, Response, Score
+from spa.records import JudgedPair, Pair, Prompt, Response, Score, TrainingRow
 from tests.pipeline.tiny_params import write_pipeline
 
 pytestmark = pytest.mark.slow
@@ -86,6 +86,12 @@ def test_pairs_follow_from_the_scores(done: Layout) -> None:
         assert chosen.reward == pytest.approx(chosen.policy_logp - chosen.base_logp)
         assert pair.margin == pytest.approx(chosen.reward - rejected.reward)
         assert pair.margin > 0
+
+
+def test_training_starts_at_margin_zero_as_its_reference_is_the_policy_before(done: Layout) -> None:
+    for round in (0, 1, 2):
+        first = [r for r in read_table(done.training_log(round), TrainingRow) if r.step == 0]
+        assert [row.margin for row in first] == pytest.approx([0] * len(first), abs=1e-3)
 
 
 def test_nothing_is_done_twice_and_stages_by_hand_leave_it_so(done: Layout) -> None:
