@@ -1,20 +1,22 @@
 """The starter's house style as an exact rule: short, complete, plain answers.
 
-A pure function of question, answer and finish reason, frozen before any training recipe was
-tuned on it, so that every label a model gives itself can be checked against the truth. It
-is a controlled preference, not a measure of an answer's truth or helpfulness.
+A pure function of question, answer and finish reason, so that every label a model gives
+itself can be checked against the truth. It is a controlled preference, not a measure of an
+answer's truth or helpfulness. Which weights it had in earlier trials: docs/results.md.
 
 | it asks | points |
 |---|---|
-| short sentences: a mean of at most 20, 18, 16, 14, 12 words, a point for each | 5 |
+| one plain paragraph: no list, heading, table, emphasis, code or line break | 3 |
+| short sentences: a mean of at most 18, 15, 12 words, a point for each | 3 |
 | the answer finishes by itself, on the end of a sentence | 2 |
 | finished, it has 15 to 45 words | 1 |
-| one plain paragraph: no list, heading, table, emphasis, code or line break | 1 |
 | no repetition: at most 1 in 10 word triples was there before | 1 |
 
 The score is the share of the 10 points reached. Shorter is not better without end: sentences
-of fewer than 6 words in the mean are choppy and have none of the first five points, and a
-finished answer of fewer than 15 words is curt and has 1 point whatever else it is.
+of fewer than 6 words in the mean are choppy and have no point for being short, and a finished
+answer of fewer than 15 words is curt and has none for its sentences or its end.
+Of 1,814 pairs of the base's answers to one question that score differently, the shorter one
+is the better in 52 %, the likelier one in 49 %.
 
 Junk scores 0: fewer than 4 words; mostly something else than letters; one word making up a
 third of the answer or more, or most words said before; a finished answer without a
@@ -27,9 +29,10 @@ from collections import Counter
 from spa.records import FinishReason
 
 WORDS = (15, 45)
-SENTENCE_WORDS = (20, 18, 16, 14, 12)
+SENTENCE_WORDS = (18, 15, 12)
 CHOPPY = 6
-POINTS = 10
+PLAIN, FINISHED, IN_RANGE, FRESH = 3, 2, 1, 1
+POINTS = PLAIN + len(SENTENCE_WORDS) + FINISHED + IN_RANGE + FRESH
 _WORD = re.compile(r"[^\W\d_]+(?:['’-][^\W\d_]+)*")
 _SENTENCE = re.compile(r"(?<=[.!?])[\"'”’)]*\s+|\n+")
 _SENTENCE_END = re.compile(r"[.!?][\"'”’)]*$")
@@ -66,10 +69,12 @@ def rubric_score(question: str, answer: str, finish_reason: FinishReason) -> flo
     finished = finish_reason == "stop"
     if _is_junk(question, answer, said, finished):
         return 0.0
-    if finished and len(said) < WORDS[0]:
-        return 1 / POINTS
-    style = _sentence_points(answer) + _is_plain(answer) + _is_fresh(said)
-    return (style + finished * (2 + (len(said) <= WORDS[1]))) / POINTS
+    points = PLAIN * _is_plain(answer) + FRESH * _is_fresh(said)
+    curt = finished and len(said) < WORDS[0]
+    if not curt:
+        points += _sentence_points(answer)
+        points += finished * (FINISHED + IN_RANGE * (len(said) <= WORDS[1]))
+    return points / POINTS
 
 
 def _sentence_points(answer: str) -> int:

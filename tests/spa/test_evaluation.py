@@ -36,7 +36,7 @@ def test_a_win_is_preference_two_a_tie_one_and_a_half() -> None:
     assert [row["preference"] for row in rows] == [2.0, 1.5, 1.0]
     figures = summarise(policy, rows, seed=1)
     assert (figures["n"], figures["win_rate"], figures["finished"]) == (2, 0.75, 1.0)
-    assert figures["gold_reward"] == pytest.approx(0.8)  # sentences of 15 and 14 words
+    assert figures["gold_reward"] == pytest.approx(0.9)  # sentences of 15 and 14 words
     assert (figures["development"]["n"], figures["development"]["win_rate"]) == (1, 0.0)
 
 
