@@ -2,7 +2,7 @@
 
 A pure function of question, answer and finish reason, so that every label a model gives
 itself can be checked against the truth. It is a controlled preference, not a measure of an
-answer's truth or helpfulness. Which weights it had in earlier trials: docs/results.md.
+answer's truth or helpfulness. How its weights were chosen, on what: docs/results.md.
 
 | it asks | points |
 |---|---|
