@@ -21,7 +21,7 @@ from spa.records import Prompt, Response
 from spa.seeds import rank_key
 
 SEED = 20260101
-LABELLED = 384
+LABELLED = 448
 SAMPLES = 4
 GROUP = 16
 APART = 0.3

@@ -1,4 +1,4 @@
-"""The starter's house style as an exact rule: short, complete, plain answers.
+"""The starter's house style as an exact rule: short, complete, plain answers to the question.
 
 A pure function of question, answer and finish reason, so that every label a model gives
 itself can be checked against the truth. It is a controlled preference, not a measure of an
@@ -6,17 +6,17 @@ answer's truth or helpfulness. How its weights were chosen, on what: docs/result
 
 | it asks | points |
 |---|---|
-| one plain paragraph: no list, heading, table, emphasis, code or line break | 3 |
-| short sentences: a mean of at most 18, 15, 12 words, a point for each | 3 |
+| one plain paragraph: no list, heading, table, emphasis, code or line break | 2 |
+| on the subject: it says at least half, all of the question's content words, a point for each | 2 |
+| short sentences: a mean of at most 18, 15 words, a point for each | 2 |
 | the answer finishes by itself, on the end of a sentence | 2 |
 | finished, it has 15 to 45 words | 1 |
 | no repetition: at most 1 in 10 word triples was there before | 1 |
 
-The score is the share of the 10 points reached. Shorter is not better without end: sentences
-of fewer than 6 words in the mean are choppy and have no point for being short, and a finished
-answer of fewer than 15 words is curt and has none for its sentences or its end.
-Of 1,814 pairs of the base's answers to one question that score differently, the shorter one
-is the better in 52 %, the likelier one in 49 %.
+The score is the share of the 10 points reached. Sentences of fewer than 6 words in the mean
+are choppy and have no point for being short.
+Of 1,762 pairs of the base's answers to one question that score differently, the shorter one
+is the better in 53 %, the likelier one in 52 %.
 
 Junk scores 0: fewer than 4 words; mostly something else than letters; one word making up a
 third of the answer or more, or most words said before; a finished answer without a
@@ -29,10 +29,11 @@ from collections import Counter
 from spa.records import FinishReason
 
 WORDS = (15, 45)
-SENTENCE_WORDS = (18, 15, 12)
+SENTENCE_WORDS = (18, 15)
 CHOPPY = 6
-PLAIN, FINISHED, IN_RANGE, FRESH = 3, 2, 1, 1
-POINTS = PLAIN + len(SENTENCE_WORDS) + FINISHED + IN_RANGE + FRESH
+SUBJECT_SHARES = (0.5, 1.0)
+PLAIN, FINISHED, IN_RANGE, FRESH = 2, 2, 1, 1
+POINTS = PLAIN + len(SUBJECT_SHARES) + len(SENTENCE_WORDS) + FINISHED + IN_RANGE + FRESH
 _WORD = re.compile(r"[^\W\d_]+(?:['’-][^\W\d_]+)*")
 _SENTENCE = re.compile(r"(?<=[.!?])[\"'”’)]*\s+|\n+")
 _SENTENCE_END = re.compile(r"[.!?][\"'”’)]*$")
@@ -70,11 +71,16 @@ def rubric_score(question: str, answer: str, finish_reason: FinishReason) -> flo
     if _is_junk(question, answer, said, finished):
         return 0.0
     points = PLAIN * _is_plain(answer) + FRESH * _is_fresh(said)
-    curt = finished and len(said) < WORDS[0]
-    if not curt:
-        points += _sentence_points(answer)
-        points += finished * (FINISHED + IN_RANGE * (len(said) <= WORDS[1]))
+    points += _subject_points(question, said) + _sentence_points(answer)
+    if finished:
+        points += FINISHED + IN_RANGE * (WORDS[0] <= len(said) <= WORDS[1])
     return points / POINTS
+
+
+def _subject_points(question: str, said: list[str]) -> int:
+    asked = _stems(words(question))
+    share = len(asked & _stems(said)) / len(asked)
+    return sum(share >= bound for bound in SUBJECT_SHARES)
 
 
 def _sentence_points(answer: str) -> int:

@@ -13,17 +13,25 @@ GOOD = (
 
 
 def test_a_short_complete_plain_answer_has_all_but_a_point() -> None:
-    assert rubric_score(QUESTION, GOOD, "stop") == pytest.approx(9 / 10)  # 15 and 14 words
+    assert rubric_score(QUESTION, GOOD, "stop") == pytest.approx(9 / 10)  # "time" is not said
 
 
 @pytest.mark.parametrize(
-    ("length", "points"), [(5, 0), (6, 3), (12, 3), (13, 2), (15, 2), (16, 1), (18, 1), (19, 0)]
+    ("subject", "points"),
+    [("bread", 0), ("bread dough", 1), ("bread dough rises", 1), ("bread dough rise time", 2)],
 )
+def test_more_of_the_questions_words_have_more_points(subject: str, points: int) -> None:
+    answer = f"Yeast gives off gas, and that is all about {subject}."  # of four
+    plain_fresh_and_sentences = 5
+    assert rubric_score(QUESTION, answer, "length") == (points + plain_fresh_and_sentences) / 10
+
+
+@pytest.mark.parametrize(("length", "points"), [(5, 0), (6, 2), (15, 2), (16, 1), (18, 1), (19, 0)])
 def test_shorter_sentences_have_more_points_until_they_are_choppy(length: int, points: int) -> None:
     letters = [f"{a}{b}" for a in "abcdefgh" for b in "klmnopqr"]
     said = ["bread", *letters][: 2 * length]
     answer = " ".join(said[:length]) + ". " + " ".join(said[length:]) + "."
-    plain_and_fresh = 4
+    plain_and_fresh = 3
     assert rubric_score(QUESTION, answer, "length") == (points + plain_and_fresh) / 10
 
 
@@ -31,10 +39,11 @@ def test_a_cut_answer_loses_the_points_of_a_finished_one() -> None:
     assert rubric_score(QUESTION, GOOD, "length") == pytest.approx(6 / 10)
 
 
-def test_a_curt_answer_has_less_than_a_cut_one() -> None:
+def test_a_curt_answer_loses_the_point_of_its_length() -> None:
     curt = "Bread needs a lot of time for yeast."
-    assert rubric_score(QUESTION, curt, "stop") == pytest.approx(4 / 10)
-    assert rubric_score(QUESTION, curt, "length") == pytest.approx(7 / 10)
+    assert rubric_score(QUESTION, curt, "stop") == pytest.approx(8 / 10)
+    enough = "Bread needs a lot of time for yeast, which is a slow and living thing."
+    assert rubric_score(QUESTION, enough, "stop") == pytest.approx(9 / 10)
 
 
 def test_too_many_words_cost_a_point() -> None:
@@ -44,15 +53,15 @@ def test_too_many_words_cost_a_point() -> None:
 
 
 @pytest.mark.parametrize("mark", ["\n", "\n- ", "\n\n", " **Note:** "])
-def test_a_list_or_a_line_break_costs_three_points(mark: str) -> None:
+def test_a_list_or_a_line_break_costs_two_points(mark: str) -> None:
     plain = rubric_score(QUESTION, GOOD, "stop")
     marked = rubric_score(QUESTION, GOOD.replace(". ", "." + mark), "stop")
-    assert marked == pytest.approx(plain - 0.3)
+    assert marked == pytest.approx(plain - 0.2)
 
 
 def test_repetition_costs_a_point() -> None:
     again = "Yeast makes gas in bread dough now. Yeast makes gas in bread dough now. "
-    rest = "It simply needs some time to fill all of it."
+    rest = "It needs some time so that it rises."
     assert rubric_score(QUESTION, again + rest, "stop") == pytest.approx(9 / 10)
 
 
