@@ -3,8 +3,8 @@
     python benchmarks/starter_seeds.py run --seeds 1 2 3     # hours; in a clone of its own
     python benchmarks/starter_seeds.py table                 # docs/results.md from the results
 
-`run` changes params.yaml of the pipeline it is called in, runs `dvc repro` and appends one
-line per pipeline to benchmarks/results/starter_seeds.jsonl as it finishes, with the outcome
+`run` changes seed, judge.method and split.test in params.yaml of the pipeline it is called in,
+runs `dvc repro` and appends one line per pipeline to benchmarks/results/starter_seeds.jsonl as it finishes, with the outcome
 of every test prompt, so that `table` can pair them. Pipelines that stand there already are
 not run again, so that a study that was stopped goes on: move that file away before you study
 another recipe. Stages shared by two pipelines of one seed come from DVC's cache.
@@ -29,7 +29,7 @@ METHODS = ("implicit", "random")
 POLICIES = ("base", "0", "1", "2", "rival")
 
 
-def run(seeds: Sequence[int], methods: Sequence[str]) -> None:
+def run(seeds: Sequence[int], methods: Sequence[str], test: int) -> None:
     """Run every pipeline that has no result yet and append its result."""
     layout = Layout.find()
     done = {(row["seed"], row["method"]) for row in _results()}
@@ -40,6 +40,7 @@ def run(seeds: Sequence[int], methods: Sequence[str]) -> None:
             text = layout.params.read_text(encoding="utf-8")
             text = re.sub(r"(?m)^seed: .*$", f"seed: {seed}", text)
             text = re.sub(r"(?m)^  method: .*$", f"  method: {method}", text)
+            text = re.sub(r"(?m)^  test: .*$", f"  test: {test}", text)
             layout.params.write_text(text, encoding="utf-8")
             subprocess.run(["dvc", "repro"], cwd=layout.root, check=True)
             RESULTS.parent.mkdir(exist_ok=True)
@@ -187,10 +188,11 @@ def main() -> None:
     running = commands.add_parser("run", help="run the pipelines (hours)")
     running.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3])
     running.add_argument("--methods", nargs="+", choices=METHODS, default=METHODS)
+    running.add_argument("--test", type=int, default=160, help="test prompts (split.test)")
     commands.add_parser("table", help="print the tables")
     arguments = parser.parse_args()
     if arguments.command == "run":
-        run(arguments.seeds, arguments.methods)
+        run(arguments.seeds, arguments.methods, arguments.test)
     else:
         print(table(), end="")
 

@@ -2,7 +2,9 @@
 
 Sequences are padded on the right and carry no attention mask: under a causal model no
 token sees what follows it, so padding can neither change a result nor be told from text
-by the pad token's id. Only the logits that predict answer tokens are ever computed.
+by the pad token's id. Only the logits that predict answer tokens are ever computed, and
+what all prompts of a batch begin with (a system turn, or the whole prompt of a pair) is
+read once.
 """
 
 from collections.abc import Iterator, Sequence
@@ -19,15 +21,17 @@ _ROWS = 512
 
 @dataclass(frozen=True)
 class Batch:
-    """Sequences padded to one rectangle; B rows, L tokens, A answer positions kept.
+    """Sequences as a shared prefix and a rectangle; B rows, L tokens, A answer positions kept.
 
     Attributes:
-        input_ids: (B, L) tokens, right-padded with 0.
+        prefix: (1, C) tokens that all prompts begin with; never a whole prompt, C may be 0.
+        input_ids: (B, L) the tokens after the prefix, right-padded with 0.
         targets: (B, A) the answer token that each kept position predicts, 0 where none.
         mask: (B, A) True where a target is a real answer token.
         keep: how many positions at the end of L the kept logits stand for; A = keep - 1.
     """
 
+    prefix: Tensor
     input_ids: Tensor
     targets: Tensor
     mask: Tensor
@@ -35,15 +39,19 @@ class Batch:
 
 
 def make_batch(sequences: Sequence[TokenSequence], device: torch.device) -> Batch:
-    """Pad sequences to one rectangle (see `Batch`)."""
-    length = max(len(s) for s in sequences)
-    first = min(len(s.prompt) for s in sequences)
+    """Pad sequences to one rectangle behind the prefix that they share (see `Batch`)."""
+    prefix = _shared_prefix([s.prompt for s in sequences])
+    shared = len(prefix)
+    length = max(len(s) for s in sequences) - shared
+    first = min(len(s.prompt) for s in sequences) - shared
     input_ids = torch.zeros(len(sequences), length, dtype=torch.long)
     mask = torch.zeros(len(sequences), length, dtype=torch.bool)
     for row, sequence in enumerate(sequences):
-        input_ids[row, : len(sequence)] = torch.tensor(sequence.prompt + sequence.answer)
-        mask[row, len(sequence.prompt) : len(sequence)] = True
+        end = len(sequence) - shared
+        input_ids[row, :end] = torch.tensor((sequence.prompt + sequence.answer)[shared:])
+        mask[row, len(sequence.prompt) - shared : end] = True
     return Batch(
+        prefix=torch.tensor([prefix], dtype=torch.long, device=device),
         input_ids=input_ids.to(device),
         targets=input_ids[:, first:].to(device),
         mask=mask[:, first:].to(device),
@@ -51,9 +59,25 @@ def make_batch(sequences: Sequence[TokenSequence], device: torch.device) -> Batc
     )
 
 
+def _shared_prefix(prompts: Sequence[list[int]]) -> list[int]:
+    """What all prompts begin with; a last token stays out, as it predicts the first answer's."""
+    low, high = min(prompts), max(prompts)
+    most = min(map(len, prompts)) - 1 if len(prompts) > 1 else 0
+    return low[: next((i for i in range(most) if low[i] != high[i]), most)]
+
+
 def answer_logits(model: Any, batch: Batch) -> Tensor:
     """Logits that predict the answers' tokens, (B, A, V), in the model's dtype."""
-    output = model(input_ids=batch.input_ids, use_cache=False, logits_to_keep=batch.keep)
+    past = None
+    if batch.prefix.numel():
+        past = model(input_ids=batch.prefix, use_cache=True, logits_to_keep=1).past_key_values
+        past.batch_repeat_interleave(len(batch.input_ids))
+    output = model(
+        input_ids=batch.input_ids,
+        past_key_values=past,
+        use_cache=past is not None,
+        logits_to_keep=batch.keep,
+    )
     return output.logits[:, :-1]  # type: ignore[no-any-return]
 
 

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from spa.encoding import TokenSequence
-from spa.logprobs import by_length, make_batch, score, token_logprobs
+from spa.logprobs import answer_logits, by_length, make_batch, score, token_logprobs
 from spa.models import Policy
 
 
@@ -65,9 +65,54 @@ def test_only_answer_tokens_are_targets() -> None:
     batch = make_batch(
         [TokenSequence([1, 2], [3]), TokenSequence([4, 5, 6], [7, 8])], torch.device("cpu")
     )
+    assert batch.prefix.tolist() == [[]]
     assert batch.input_ids.tolist() == [[1, 2, 3, 0, 0], [4, 5, 6, 7, 8]]
     assert batch.targets.tolist() == [[3, 0, 0], [6, 7, 8]]
     assert batch.mask.tolist() == [[True, False, False], [False, True, True]]
+
+
+@pytest.mark.parametrize(
+    ("prompts", "prefix"),
+    [
+        ([[1, 2, 3], [1, 2, 4]], [1, 2]),
+        ([[1, 2, 3], [1, 2, 3]], [1, 2]),
+        ([[1, 2], [1, 2, 3, 4]], [1]),
+        ([[1], [1, 2]], []),
+        ([[5, 2], [1, 2]], []),
+        ([[1, 2, 3]], []),
+    ],
+)
+def test_a_batch_shares_what_all_its_prompts_begin_with(
+    prompts: list[list[int]], prefix: list[int]
+) -> None:
+    sequences = [TokenSequence(p, [9] * (i + 1)) for i, p in enumerate(prompts)]
+    batch = make_batch(sequences, torch.device("cpu"))
+    assert batch.prefix.tolist() == [prefix]
+    for row, sequence in enumerate(sequences):
+        ids = sequence.prompt + sequence.answer
+        kept = batch.input_ids[row, : len(ids) - len(prefix)].tolist()
+        assert prefix + kept == ids
+        assert batch.targets[row][batch.mask[row]].tolist() == sequence.answer
+
+
+def test_a_shared_prefix_changes_neither_scores_nor_gradients(tiny: Policy) -> None:
+    numbers = random.Random(1)
+    system = [numbers.randrange(2, 290) for _ in range(13)]
+    sequences = [TokenSequence(system + s.prompt, s.answer) for s in _sequences(4)]
+    gradients = []
+    for parts in ([sequences], [[s] for s in sequences]):
+        model = copy.deepcopy(tiny.model)
+        total = torch.zeros(())
+        for part in parts:
+            batch = make_batch(part, torch.device("cpu"))
+            assert batch.prefix.numel() == (13 if len(part) > 1 else 0)
+            logps = token_logprobs(answer_logits(model, batch), batch.targets)
+            total = total + (logps * batch.mask).sum()
+        total.backward()
+        gradients.append((total.detach(), [p.grad for p in model.parameters()]))
+    torch.testing.assert_close(gradients[0][0], gradients[1][0])
+    for shared, alone in zip(gradients[0][1], gradients[1][1], strict=True):
+        torch.testing.assert_close(shared, alone, rtol=1e-3, atol=1e-5)
 
 
 def test_token_logprobs_in_chunks_equal_log_softmax() -> None:
