@@ -4,10 +4,11 @@
     python benchmarks/starter_seeds.py table                 # docs/results.md from the results
 
 `run` changes seed, judge.method and split.test in params.yaml of the pipeline it is called in,
-runs `dvc repro` and appends one line per pipeline to benchmarks/results/starter_seeds.jsonl as it finishes, with the outcome
-of every test prompt, so that `table` can pair them. Pipelines that stand there already are
-not run again, so that a study that was stopped goes on: move that file away before you study
-another recipe. Stages shared by two pipelines of one seed come from DVC's cache.
+runs `dvc repro` and appends one line per pipeline to benchmarks/results/starter_seeds.jsonl as
+it finishes, with the outcome of every test prompt, so that `table` can pair them. Pipelines
+that stand there already are not run again, so that a study that was stopped goes on: move that
+file away before you study another recipe. Stages shared by two pipelines of one seed come from
+DVC's cache.
 """
 
 import argparse

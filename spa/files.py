@@ -9,7 +9,7 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
@@ -56,6 +56,23 @@ def write_table(path: Path, records: Iterable[R], kind: type[R]) -> int:
     with replace_file(path) as temporary:
         pq.write_table(table, temporary, compression="zstd")
     return len(rows)
+
+
+def write_rows(path: Path, rows: Sequence[dict[str, Any]]) -> list[str]:
+    """Write a user's rows as Parquet, in order, whatever their columns.
+
+    Returns:
+        The columns left out because no one Arrow type holds all their values.
+    """
+    columns, left = {}, []
+    for name in dict.fromkeys(name for row in rows for name in row):
+        try:
+            columns[name] = pa.array([row.get(name) for row in rows])
+        except pa.ArrowException:
+            left.append(name)
+    with replace_file(path) as temporary:
+        pq.write_table(pa.table(columns), temporary, compression="zstd")
+    return left
 
 
 def read_table(path: Path, kind: type[R]) -> list[R]:

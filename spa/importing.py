@@ -5,28 +5,23 @@
 | TRL, explicit prompt | `prompt`, `chosen`, `rejected`: text or messages |
 | TRL, implicit prompt | `chosen`, `rejected`: text or messages that begin alike |
 | UltraFeedback binarized | `prompt` as text; `chosen`, `rejected` as whole conversations |
+| prompts alone | `prompt`: text or messages |
+| answers to score | `prompt`, and `response` as text |
 
-From JSON Lines, JSON, Parquet (each also gzipped, but Parquet), a folder of such files, or a
-Hub dataset with its commit pinned. Other fields are dropped and named.
+Which files can be read: `spa.rows`. Other fields are dropped and named.
 """
 
-import gzip
 import json
-import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from os.path import commonprefix
 from pathlib import Path
-from typing import Any, NoReturn, cast
-
-import pyarrow as pa
-import pyarrow.parquet as pq
+from typing import Any, cast
 
 from spa.errors import InputError
 from spa.records import FinishReason, Message, Pair, Prompt, pair_hash, prompt_hash
+from spa.rows import Row, read_rows
 
-_HUB = re.compile(r"(?P<name>[\w.-]+/[\w.-]+)@(?P<revision>[0-9a-f]{40})")
-_SUFFIXES = (".jsonl", ".json", ".jsonl.gz", ".json.gz", ".parquet")
 _FINISH = ("chosen_finish_reason", "rejected_finish_reason")
 _KNOWN = {"prompt", "chosen", "rejected", *_FINISH}
 
@@ -38,21 +33,6 @@ class Imported:
     pairs: list[Pair]
     dropped_columns: tuple[str, ...]
     repeated: int
-
-
-@dataclass(frozen=True)
-class _Row:
-    """A row and where it stands; `fail` raises the one error that bad rows get."""
-
-    file: str
-    number: int
-    fields: dict[str, Any]
-
-    def fail(self, field: str, found: str, wanted: str) -> NoReturn:
-        raise InputError(
-            f"{self.file}, row {self.number}, field '{field}': {found}; wanted {wanted}; "
-            "mend the row or take it out"
-        )
 
 
 def read_pairs(source: str, root: Path, *, system: str | None = None) -> Imported:
@@ -69,7 +49,7 @@ def read_pairs(source: str, root: Path, *, system: str | None = None) -> Importe
     pairs: dict[tuple[str, str, str], Pair] = {}
     columns: set[str] = set()
     rows = 0
-    for row in _rows(source, root):
+    for row in read_rows(source, root):
         rows += 1
         columns |= row.fields.keys() - _KNOWN
         pair = _pair(row, system)
@@ -86,97 +66,39 @@ def read_prompts(source: str, root: Path, *, system: str | None = None) -> list[
         InputError: as `read_pairs`.
     """
     prompts: dict[str, Prompt] = {}
-    for row in _rows(source, root):
+    for row in read_rows(source, root):
         turns = _with_system(_prompt(row), system)
         prompt = Prompt(prompt_id=prompt_hash(turns), prompt=turns)
         prompts.setdefault(prompt.prompt_id, prompt)
     return list(prompts.values())
 
 
-def _rows(source: str, root: Path) -> Iterator[_Row]:
-    place = root / source
-    if place.exists():
-        for file in _files(place, source):
-            name = str(file.relative_to(root)) if file.is_relative_to(root) else str(file)
-            yield from _file_rows(file, name)
-    elif hub := _HUB.fullmatch(source):
-        yield from _hub_rows(hub["name"], hub["revision"])
-    else:
-        raise InputError(
-            f"{source}: not found; wanted a file or folder below the pipeline's, or a Hub dataset "
-            "with its commit, org/name@40 hex digits; mend split.source in params.yaml"
-        )
+@dataclass(frozen=True)
+class GivenAnswer:
+    """An answer of a user's file: its prompt, text and end, and all fields of its row."""
+
+    prompt: list[Message]
+    text: str
+    finish_reason: FinishReason
+    row: Row
 
 
-def _files(place: Path, source: str) -> list[Path]:
-    files = sorted(p for p in place.rglob("*") if p.is_file()) if place.is_dir() else [place]
-    wrong = [file for file in files if not file.name.endswith(_SUFFIXES)]
-    if wrong or not files:
-        found = wrong[0].name if wrong else "no file"
-        raise InputError(f"{source}: found {found}; wanted files ending in {', '.join(_SUFFIXES)}")
-    return files
+def read_answers(source: str, root: Path) -> list[GivenAnswer]:
+    """Read answers to prompts: rows with `prompt`, `response` and maybe `finish_reason`.
+
+    Raises:
+        InputError: as `read_pairs`; also where there are no rows.
+    """
+    answers = [
+        GivenAnswer(_prompt(row), _text(row, "response"), _finish_reason(row, "finish_reason"), row)
+        for row in read_rows(source, root)
+    ]
+    if not answers:
+        raise InputError(f"{source}: found no rows; wanted answers, with 'prompt' and 'response'")
+    return answers
 
 
-def _file_rows(file: Path, name: str) -> Iterator[_Row]:
-    if file.suffix == ".parquet":
-        try:
-            table = pq.read_table(file, partitioning=None)
-        except (pa.ArrowException, OSError) as error:
-            raise InputError(f"{name}: cannot be read as Parquet ({error})") from error
-        for number, fields in enumerate(table.to_pylist(), 1):
-            yield _Row(name, number, {k: v for k, v in fields.items() if v is not None})
-        return
-    text = _text(file, name)
-    if ".jsonl" not in file.name:
-        values = _parse(text, name, 1)
-        if not isinstance(values, list):
-            raise InputError(f"{name}: found {type(values).__name__}; wanted a list of rows")
-        numbered = list(enumerate(values, 1))
-    else:
-        lines = enumerate(text.split("\n"), 1)
-        numbered = [(n, _parse(line, name, n)) for n, line in lines if line.strip()]
-    for number, value in numbered:
-        if not isinstance(value, dict):
-            raise InputError(
-                f"{name}, row {number}: found {type(value).__name__}; wanted an object with fields"
-            )
-        yield _Row(name, number, value)
-
-
-def _text(file: Path, name: str) -> str:
-    try:
-        raw = gzip.decompress(file.read_bytes()) if file.suffix == ".gz" else file.read_bytes()
-    except (OSError, EOFError) as error:
-        raise InputError(f"{name}: cannot be read ({error})") from error
-    try:
-        return raw.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        number = raw[: error.start].count(b"\n") + 1
-        raise InputError(
-            f"{name}, row {number}: found bytes that are not UTF-8; save the file as UTF-8"
-        ) from error
-
-
-def _parse(text: str, name: str, number: int) -> Any:
-    try:
-        return json.loads(text)
-    except (json.JSONDecodeError, RecursionError) as error:
-        raise InputError(f"{name}, row {number}: is not JSON ({error}); mend the row") from error
-
-
-def _hub_rows(name: str, revision: str) -> Iterator[_Row]:
-    from datasets import load_dataset
-
-    try:
-        dataset = load_dataset(name, revision=revision, split="train")
-    except Exception as error:
-        text = " ".join(str(error).split())[:200]
-        raise InputError(f"{name}@{revision}: cannot be fetched from the Hub ({text})") from error
-    for number, fields in enumerate(dataset, 1):
-        yield _Row(f"{name}@{revision[:8]}", number, dict(fields))
-
-
-def _pair(row: _Row, system: str | None) -> Pair:
+def _pair(row: Row, system: str | None) -> Pair:
     chosen, rejected = (_field(row, name) for name in ("chosen", "rejected"))
     if type(chosen) is not type(rejected):
         row.fail("rejected", "another type than 'chosen'", "both as text or both as messages")
@@ -204,7 +126,7 @@ def _with_system(turns: list[Message], system: str | None) -> list[Message]:
     return [{"role": "system", "content": system}, *turns]
 
 
-def _field(row: _Row, name: str) -> Any:
+def _field(row: Row, name: str) -> Any:
     if name not in row.fields:
         found = ", ".join(row.fields) or "no fields"
         row.fail(name, f"missing (found {found})", "an answer, as text or messages")
@@ -214,7 +136,13 @@ def _field(row: _Row, name: str) -> Any:
     return _clean(row, name, value)
 
 
-def _clean(row: _Row, name: str, value: Any) -> str:
+def _text(row: Row, name: str) -> str:
+    if name not in row.fields:
+        row.fail(name, f"missing (found {', '.join(row.fields) or 'no fields'})", "text")
+    return _clean(row, name, row.fields[name])
+
+
+def _clean(row: Row, name: str, value: Any) -> str:
     if not isinstance(value, str):
         row.fail(name, f"found {json.dumps(value, default=str)[:40]}", "text or messages")
     if "\x00" in value:
@@ -226,7 +154,7 @@ def _clean(row: _Row, name: str, value: Any) -> str:
     return value
 
 
-def _messages(row: _Row, name: str, value: Sequence[Any]) -> list[Message]:
+def _messages(row: Row, name: str, value: Sequence[Any]) -> list[Message]:
     turns: list[Message] = []
     for turn in value:
         if not isinstance(turn, dict) or not {"role", "content"} <= turn.keys():
@@ -241,7 +169,7 @@ def _messages(row: _Row, name: str, value: Sequence[Any]) -> list[Message]:
     return turns
 
 
-def _prompt(row: _Row) -> list[Message]:
+def _prompt(row: Row) -> list[Message]:
     if "prompt" not in row.fields:
         row.fail("prompt", f"missing (found {', '.join(row.fields)})", "text or messages")
     value = row.fields["prompt"]
@@ -255,7 +183,7 @@ def _prompt(row: _Row) -> list[Message]:
 
 
 def _conversations(
-    row: _Row, chosen: list[Message], rejected: list[Message]
+    row: Row, chosen: list[Message], rejected: list[Message]
 ) -> tuple[list[Message], tuple[str, str]]:
     """Prompt and both answers of rows whose answers are messages, with or without the prompt."""
     given = _prompt(row) if isinstance(row.fields.get("prompt"), list) else []
@@ -276,7 +204,7 @@ def _conversations(
     return chosen[:-1], (chosen[-1]["content"], rejected[-1]["content"])
 
 
-def _split_text(row: _Row, chosen: str, rejected: str) -> tuple[list[Message], tuple[str, str]]:
+def _split_text(row: Row, chosen: str, rejected: str) -> tuple[list[Message], tuple[str, str]]:
     """Prompt and answers of plain texts that begin alike, cut at the last blank they share."""
     shared = commonprefix([chosen, rejected])  # noqa: RUF071, as these are texts and no paths
     end = max(shared.rfind(" "), shared.rfind("\n")) + 1
@@ -286,7 +214,7 @@ def _split_text(row: _Row, chosen: str, rejected: str) -> tuple[list[Message], t
     return [prompt], (chosen[end:], rejected[end:])
 
 
-def _finish_reason(row: _Row, name: str) -> FinishReason:
+def _finish_reason(row: Row, name: str) -> FinishReason:
     value = row.fields.get(name, "stop")
     if value not in ("stop", "length"):
         row.fail(name, f"found {value!r}", "stop or length")

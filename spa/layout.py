@@ -31,6 +31,17 @@ class Layout:
             "pipeline; change to its folder"
         )
 
+    @classmethod
+    def near(cls) -> "Layout":
+        """The pipeline around the working directory, or the directory itself where there is none.
+
+        For commands that need no pipeline but honour its compute.yaml.
+        """
+        try:
+            return cls.find()
+        except ParamsError:
+            return cls(Path.cwd())
+
     @property
     def params(self) -> Path:
         return self.root / "params.yaml"

@@ -25,6 +25,7 @@ from spa.params import Compute
 
 _WHEEL = re.compile(r"wheel:(?P<pin>[\w.-]+==[\w.]+)#sha256=(?P<sha256>[0-9a-f]{64})")
 _HUB = re.compile(r"(?P<name>[\w.-]+/[\w.-]+)@(?P<revision>[0-9a-f]{40})")
+_LOCAL: dict[str, Any] = {"trust_remote_code": False, "local_files_only": True}
 _UNREADABLE = (OSError, ValueError, KeyError, RuntimeError, SafetensorError)
 _SOURCES = (
     "wanted a folder, a Hub id with the commit pinned (org/name@40 hex digits) or "
@@ -69,6 +70,17 @@ def load_policy(folder: Path, compute: Compute, *, dtype: torch.dtype | None = N
     Raises:
         ModelError: the folder is missing, holds no safetensors or cannot be read.
     """
+    model = load_model(folder, compute, dtype=dtype)
+    encoder = load_encoder(folder)
+    return Policy(model, encoder, _stop_tokens(model, encoder))
+
+
+def load_model(folder: Path, compute: Compute, *, dtype: torch.dtype | None = None) -> Any:
+    """Load the weights alone, in evaluation mode, for models that only read token ids.
+
+    Raises:
+        ModelError: as `load_policy`.
+    """
     if not folder.is_dir():
         raise ModelError(
             f"{folder}: not found; wanted a model folder; run `dvc repro` so that the stage "
@@ -76,17 +88,38 @@ def load_policy(folder: Path, compute: Compute, *, dtype: torch.dtype | None = N
         )
     if not any(folder.glob("*.safetensors")):
         raise ModelError(f"{folder}: has no .safetensors file; other weight formats are not loaded")
-    options: dict[str, Any] = {"trust_remote_code": False, "local_files_only": True}
     try:
-        tokenizer = AutoTokenizer.from_pretrained(folder, **options)
         model: Any = AutoModelForCausalLM.from_pretrained(
-            folder, dtype=dtype or choose_dtype(compute), use_safetensors=True, **options
+            folder, dtype=dtype or choose_dtype(compute), use_safetensors=True, **_LOCAL
         )
     except _UNREADABLE as error:
         raise ModelError(f"{folder}: cannot be loaded: {_one_line(error)}") from error
-    model.eval().to(choose_device(compute))
-    encoder = Encoder(tokenizer)
-    return Policy(model, encoder, _stop_tokens(model, encoder))
+    return model.eval().to(choose_device(compute))
+
+
+def load_encoder(folder: Path) -> Encoder:
+    """Load the tokenizer of a model folder, with its chat template.
+
+    Raises:
+        ModelError: there is none, it cannot be read or it has no chat template.
+    """
+    return Encoder(_load_tokenizer(folder))
+
+
+def load_vocabulary(folder: Path) -> dict[str, int]:
+    """Every token of a model folder's tokenizer and its id; no chat template is needed.
+
+    Raises:
+        ModelError: there is no tokenizer or it cannot be read.
+    """
+    return dict(_load_tokenizer(folder).get_vocab())
+
+
+def _load_tokenizer(folder: Path) -> Any:
+    try:
+        return AutoTokenizer.from_pretrained(folder, **_LOCAL)
+    except _UNREADABLE as error:
+        raise ModelError(f"{folder}: cannot be loaded: {_one_line(error)}") from error
 
 
 def _stop_tokens(model: Any, encoder: Encoder) -> tuple[int, ...]:

@@ -30,7 +30,7 @@ STAGES = (
     "extrapolate",
     "report",
 )
-TOOLS = ("ui",)
+TOOLS = ("score", "ui")
 
 
 def run(arguments: list[str] | None = None) -> None:

@@ -1,0 +1,50 @@
+"""Tool `score`: the implicit reward of any answers under any two models."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+File = Annotated[
+    Path, typer.Argument(help="JSON Lines or Parquet: `prompt` (text or messages), `response`.")
+]
+Policy = Annotated[Path, typer.Option(help="Folder of the model whose reward is asked for.")]
+Reference = Annotated[Path, typer.Option(help="Folder of the model it is compared with.")]
+Out = Annotated[Path, typer.Option(help="Parquet file to write; replaced if it is there.")]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")]
+
+
+def main(file: File, policy: Policy, reference: Reference, out: Out, as_json: Json = False) -> None:
+    """Score answers under two models: log pi(y|x) - log pi_ref(y|x), in nats.
+
+    Writes the rows of FILE in their order with policy_logp, reference_logp (summed over the
+    answer's tokens and the end-of-turn token after it), tokens and reward, their difference.
+    A `finish_reason` column is honoured: `length` means cut, with no end-of-turn token.
+    Float32, one model in memory at a time; nothing is truncated. Needs no pipeline. Where
+    some prompts are text and others messages, all are written as messages.
+    """
+    import json
+
+    from spa.answers import score_answers
+    from spa.files import write_rows
+    from spa.importing import read_answers
+    from spa.layout import Layout
+    from spa.params import load_compute
+
+    compute = load_compute(Layout.near().compute)
+    answers = read_answers(str(file), Path.cwd())
+    scores = score_answers(answers, policy, reference, compute)
+    mixed = len({type(a.row.fields["prompt"]) for a in answers}) > 1
+    rows = [
+        {**a.row.fields, **({"prompt": a.prompt} if mixed else {}), **vars(s)}
+        for a, s in zip(answers, scores, strict=True)
+    ]
+    dropped = write_rows(out, rows)
+    mean = sum(s.reward for s in scores) / len(scores)
+    if as_json:
+        found = {"rows": len(rows), "mean_reward": mean, "dropped_columns": dropped}
+        print(json.dumps({**found, "out": str(out)}))
+        return
+    if dropped:
+        print(f"score: left out columns of mixed types: {', '.join(dropped)}")
+    print(f"score: {len(rows)} answers, mean reward {mean:+.3f} nats; see {out}")
