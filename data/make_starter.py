@@ -9,7 +9,7 @@ questions change no answer. About ten minutes on two cores: `python data/make_st
 import json
 from pathlib import Path
 
-from spa.annotation.annotator import Answer, RubricAnnotator
+from spa.annotation.rubric import rubric_score
 from spa.files import replace_file, replace_folder
 from spa.generation.responses import sample_responses
 from spa.generation.transformers_engine import TransformersEngine
@@ -65,8 +65,7 @@ def _questions(file: Path, system: str | None) -> list[Prompt]:
 
 
 def _pair(answers: list[Response]) -> dict[str, str] | None:
-    rubric = RubricAnnotator()
-    scores = [rubric.score(r.prompt, Answer(r.text, r.finish_reason)) for r in answers]
+    scores = [rubric_score(r.prompt[-1]["content"], r.text, r.finish_reason) for r in answers]
     best, worst = answers[scores.index(max(scores))], answers[scores.index(min(scores))]
     if round(max(scores) - min(scores), 6) < APART:
         return None

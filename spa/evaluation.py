@@ -4,7 +4,8 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from spa.annotation.annotator import Answer, Comparison, RubricAnnotator
+from spa.annotation.annotator import Answer, Comparison
+from spa.annotation.rubric_annotator import RubricAnnotator
 from spa.encoding import TokenSequence
 from spa.errors import ArtefactError
 from spa.logprobs import score
@@ -39,7 +40,7 @@ def annotate(
 
     Returns:
         AlpacaEval's annotations: `preference` from 1 (the base's answer) to 2 (the policy's),
-        1.5 for a tie.
+        1.5 for a tie; and `score`, the annotator's own of the policy's answer.
 
     Raises:
         ArtefactError: both did not answer the same prompts in the same order.
@@ -48,14 +49,13 @@ def annotate(
         raise ArtefactError(
             "data/evaluation: base and policy did not answer the same prompts; run `dvc repro`"
         )
+    prompts = [_prompt(row) for row in policy]
     comparisons = [
-        Comparison(
-            [{"role": "user", "content": b["instruction"]}],
-            Answer(b["output"], b["finish_reason"]),
-            Answer(p["output"], p["finish_reason"]),
-        )
-        for b, p in zip(base, policy, strict=True)
+        Comparison(prompt, _answer(b), _answer(p))
+        for prompt, b, p in zip(prompts, base, policy, strict=True)
     ]
+    scores = annotator.rate(list(zip(prompts, map(_answer, policy), strict=True)))
+    preferences = annotator.prefer(comparisons)
     return [
         {
             "annotator": "rubric",
@@ -67,9 +67,18 @@ def annotate(
             "output_2": p["output"],
             "preference": 1 + preference,
             "prompt_id": p["prompt_id"],
+            "score": score,
         }
-        for b, p, preference in zip(base, policy, annotator.prefer(comparisons), strict=True)
+        for b, p, preference, score in zip(base, policy, preferences, scores, strict=True)
     ]
+
+
+def _prompt(row: dict[str, Any]) -> list[Message]:
+    return [{"role": "user", "content": row["instruction"]}]
+
+
+def _answer(row: dict[str, Any]) -> Answer:
+    return Answer(row["output"], row["finish_reason"])
 
 
 def summarise(
@@ -93,7 +102,8 @@ def _figures(
     seed: int,
 ) -> dict[str, Any]:
     rows = [row for row in outputs if row["dataset"] == pool]
-    wins = [row["preference"] - 1 for row in annotations if row["dataset"] == pool]
+    annotated = [row for row in annotations if row["dataset"] == pool]
+    wins = [row["preference"] - 1 for row in annotated]
     if not rows:
         return {"n": 0}
     interval = bootstrap(wins, seed=seed)
@@ -103,16 +113,11 @@ def _figures(
         "win_rate": interval.mean,
         "win_rate_low": interval.low,
         "win_rate_high": interval.high,
-        "gold_reward": sum(map(_gold, rows)) / count,
+        "gold_reward": sum(row["score"] for row in annotated) / count,
         "mean_tokens": sum(row["tokens"] for row in rows) / count,
         "mean_words": sum(len(row["output"].split()) for row in rows) / count,
         "finished": sum(row["finish_reason"] == "stop" for row in rows) / count,
     }
-
-
-def _gold(row: dict[str, Any]) -> float:
-    prompt: list[Message] = [{"role": "user", "content": row["instruction"]}]
-    return RubricAnnotator().score(prompt, Answer(row["output"], row["finish_reason"]))
 
 
 def kl_estimate(policy_logps: Sequence[float], base_logps: Sequence[float]) -> float:

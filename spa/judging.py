@@ -4,41 +4,96 @@ import math
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 
-from spa.annotation.annotator import Answer, RubricAnnotator
+from spa.annotation.annotator import Annotator, Answer, Rater, rate_by_contest
 from spa.params import Judge
 from spa.preference import (
     Choice,
+    balancing_penalty,
     best_against_random,
     best_against_worst,
     implicit_reward,
+    penalised,
     preference_probability,
 )
 from spa.records import JudgedPair, Response, Score, pair_hash
 from spa.seeds import generator
 
 
-def score_responses(
+def log_ratio_rewards(
     responses: Sequence[Response],
     policy_logps: Sequence[float],
-    base_logps: Sequence[float],
+    reference_logps: Sequence[float],
     settings: Judge,
     *,
     seed: int,
     round: int,
-) -> list[Score]:
-    """Score every answer by the judge's method.
+) -> list[float]:
+    """Rewards of the methods that need no annotator, before any length penalty.
 
     Args:
         responses: the answers.
         policy_logps: log pi_{i-1}(y|x) of each, in nats, summed over its tokens.
-        base_logps: log pi_init(y|x) of each.
+        reference_logps: the same under what the judge compares with; zeros for none.
         settings: the round's `judge` section.
         seed: the pipeline's seed, for `random`.
         round: names the draws of `random`.
-
-    Returns:
-        One score per response, in order.
     """
+    implicit = list(map(implicit_reward, policy_logps, reference_logps))
+    match settings.method:
+        case "implicit":
+            return implicit
+        case "inverted":
+            return [-reward for reward in implicit]
+        case "likelihood":
+            return list(policy_logps)
+        case "random":
+            return [
+                float(generator(seed, "judge", round, r.response_id).normal()) for r in responses
+            ]
+    raise ValueError(f"{settings.method} needs an annotator")
+
+
+def ratings(responses: Sequence[Response], rater: Rater) -> list[float]:
+    """An annotator's number for each answer by itself."""
+    return rater.rate([(r.prompt, _answer(r)) for r in responses])
+
+
+def contest_ratings(responses: Sequence[Response], annotator: Annotator) -> list[float]:
+    """Each answer's mean log-odds (nats) of being preferred to the others of its prompt."""
+    groups = [members for members in _by_prompt(responses) if len(members) > 1]
+    questions = [(responses[m[0]].prompt, [_answer(responses[i]) for i in m]) for m in groups]
+    found = [0.0] * len(responses)
+    for members, own in zip(groups, rate_by_contest(annotator, questions), strict=True):
+        for index, rating in zip(members, own, strict=True):
+            found[index] = rating
+    return found
+
+
+def length_penalty(
+    responses: Sequence[Response], rewards: Sequence[float], settings: Judge
+) -> float:
+    """Nats per character that `judge.length_penalty` asks for; `auto` is found here."""
+    if settings.length_penalty != "auto":
+        return settings.length_penalty
+    return balancing_penalty(
+        [
+            ([rewards[i] for i in members], [len(responses[i].text) for i in members])
+            for members in _by_prompt(responses)
+            if len(members) > 1
+        ]
+    )
+
+
+def make_scores(
+    responses: Sequence[Response],
+    policy_logps: Sequence[float],
+    base_logps: Sequence[float],
+    rewards: Sequence[float],
+    *,
+    penalty: float = 0.0,
+) -> list[Score]:
+    """One score per response, in order; the reward less `penalty` for each character."""
+    characters = [len(response.text) for response in responses]
     return [
         Score(
             response_id=response.response_id,
@@ -46,39 +101,28 @@ def score_responses(
             policy_logp=policy,
             base_logp=base,
             tokens=len(response.token_ids),
-            reward=_reward(response, policy, base, settings, seed=seed, round=round),
+            reward=reward,
         )
-        for response, policy, base in zip(responses, policy_logps, base_logps, strict=True)
+        for response, policy, base, reward in zip(
+            responses,
+            policy_logps,
+            base_logps,
+            penalised(rewards, characters, penalty),
+            strict=True,
+        )
     ]
 
 
-def _reward(
-    response: Response, policy: float, base: float, settings: Judge, *, seed: int, round: int
-) -> float:
-    reference = base if settings.reference == "base" else 0.0
-    implicit = implicit_reward(
-        policy,
-        reference,
-        characters=len(response.text),
-        length_penalty=settings.length_penalty,
-    )
-    match settings.method:
-        case "implicit":
-            return implicit
-        case "inverted":
-            return -implicit
-        case "likelihood":
-            return implicit_reward(
-                policy,
-                0.0,
-                characters=len(response.text),
-                length_penalty=settings.length_penalty,
-            )
-        case "random":
-            return float(generator(seed, "judge", round, response.response_id).normal())
-        case "rubric":
-            answer = Answer(response.text, response.finish_reason)
-            return RubricAnnotator().score(response.prompt, answer)
+def _by_prompt(responses: Sequence[Response]) -> list[list[int]]:
+    """Positions of each prompt's answers, prompts in the order in which they first occur."""
+    groups: dict[str, list[int]] = defaultdict(list)
+    for index, response in enumerate(responses):
+        groups[response.prompt_id].append(index)
+    return list(groups.values())
+
+
+def _answer(response: Response) -> Answer:
+    return Answer(response.text, response.finish_reason)
 
 
 def make_pairs(
@@ -103,11 +147,9 @@ def make_pairs(
     Returns:
         Pairs in the order in which their prompts first occur.
     """
-    groups: dict[str, list[int]] = defaultdict(list)
-    for index, response in enumerate(responses):
-        groups[response.prompt_id].append(index)
     pairs = []
-    for prompt_id, members in groups.items():
+    for members in _by_prompt(responses):
+        prompt_id = responses[members[0]].prompt_id
         choice = _choose([scores[i].reward for i in members], settings, seed, round, prompt_id)
         if choice:
             chosen, rejected = (

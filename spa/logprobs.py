@@ -152,3 +152,39 @@ def score(
         bar.update(len(indices))
     bar.close()
     return scores
+
+
+@torch.no_grad()
+def next_token_logprobs(
+    model: Any,
+    prompts: Sequence[list[int]],
+    tokens: Sequence[int],
+    *,
+    token_budget: int,
+    progress: str | None = None,
+) -> list[list[float]]:
+    """Log-probability of each of a few tokens as the one that follows each prompt, in nats.
+
+    Args:
+        model: a causal language model in evaluation mode.
+        prompts: token ids, none empty.
+        tokens: what may follow.
+        token_budget: as for `score`.
+        progress: as for `score`.
+
+    Returns:
+        One list per prompt, in the order given, one number per token.
+    """
+    from tqdm import tqdm
+
+    found: list[list[float]] = [[] for _ in prompts]
+    bar = tqdm(total=len(prompts), desc=progress, unit="prompt", disable=None if progress else True)
+    for part in by_length([len(p) + 1 for p in prompts], token_budget):
+        sequences = [TokenSequence(prompts[i], [tokens[0]]) for i in part]
+        batch = make_batch(sequences, model.device)
+        logits = answer_logits(model, batch)[batch.mask].float().log_softmax(-1)
+        for index, row in zip(part, logits[:, list(tokens)].cpu().tolist(), strict=True):
+            found[index] = row
+        bar.update(len(part))
+    bar.close()
+    return found

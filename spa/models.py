@@ -9,22 +9,32 @@ import subprocess
 import sys
 import tempfile
 import zipfile
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import groupby, islice
 from pathlib import Path
 from typing import Any
 
 import torch
 from safetensors import SafetensorError
-from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
+from tqdm import tqdm
+from transformers import (
+    AutoConfig,
+    AutoModelForCausalLM,
+    AutoModelForSequenceClassification,
+    AutoTokenizer,
+)
 from transformers.utils import logging as transformers_logging
 
 from spa.encoding import Encoder
 from spa.errors import ModelError
 from spa.files import hash_file
 from spa.params import Compute
+from spa.records import Message
 
 _WHEEL = re.compile(r"wheel:(?P<pin>[\w.-]+==[\w.]+)#sha256=(?P<sha256>[0-9a-f]{64})")
 _HUB = re.compile(r"(?P<name>[\w.-]+/[\w.-]+)@(?P<revision>[0-9a-f]{40})")
+_NO_TOKEN = -1
 _LOCAL: dict[str, Any] = {"trust_remote_code": False, "local_files_only": True}
 _UNREADABLE = (OSError, ValueError, KeyError, RuntimeError, SafetensorError)
 _SOURCES = (
@@ -81,6 +91,10 @@ def load_model(folder: Path, compute: Compute, *, dtype: torch.dtype | None = No
     Raises:
         ModelError: as `load_policy`.
     """
+    return _load_weights(AutoModelForCausalLM, folder, compute, dtype or choose_dtype(compute))
+
+
+def _load_weights(kind: Any, folder: Path, compute: Compute, dtype: torch.dtype) -> Any:
     if not folder.is_dir():
         raise ModelError(
             f"{folder}: not found; wanted a model folder; run `dvc repro` so that the stage "
@@ -89,9 +103,7 @@ def load_model(folder: Path, compute: Compute, *, dtype: torch.dtype | None = No
     if not any(folder.glob("*.safetensors")):
         raise ModelError(f"{folder}: has no .safetensors file; other weight formats are not loaded")
     try:
-        model: Any = AutoModelForCausalLM.from_pretrained(
-            folder, dtype=dtype or choose_dtype(compute), use_safetensors=True, **_LOCAL
-        )
+        model = kind.from_pretrained(folder, dtype=dtype, use_safetensors=True, **_LOCAL)
     except _UNREADABLE as error:
         raise ModelError(f"{folder}: cannot be loaded: {_one_line(error)}") from error
     return model.eval().to(choose_device(compute))
@@ -237,3 +249,62 @@ def load_amplified(base: Path, policy: Path, gamma: float, compute: Compute) -> 
     for weight, origin in zip(amplified.model.parameters(), start.model.parameters(), strict=True):
         weight.copy_(torch.lerp(origin, weight, gamma))
     return amplified
+
+
+@dataclass(frozen=True)
+class RewardModel:
+    """A sequence classifier with one output, which it gives to whole conversations."""
+
+    model: Any
+    tokenizer: Any
+
+    @torch.no_grad()
+    def rewards(
+        self, conversations: Sequence[Sequence[Message]], *, token_budget: int
+    ) -> list[float]:
+        """The output for each conversation, in order.
+
+        Only conversations of one length share a batch: classifiers differ in which token
+        they read and what they take for padding, and without padding none can err.
+        """
+        ids = [
+            self.tokenizer.apply_chat_template(list(turns), tokenize=True, return_dict=True)[
+                "input_ids"
+            ]
+            for turns in conversations
+        ]
+        order = sorted(range(len(ids)), key=lambda i: len(ids[i]))
+        found = [0.0] * len(ids)
+        with tqdm(total=len(ids), desc="rating", unit="answer", disable=None) as bar:
+            for length, group in groupby(order, key=lambda i: len(ids[i])):
+                for part in _batched(group, max(1, token_budget // max(1, length))):
+                    batch = torch.tensor([ids[i] for i in part], device=self.model.device)
+                    outputs = self.model(input_ids=batch).logits[:, 0].float().tolist()
+                    for index, output in zip(part, outputs, strict=True):
+                        found[index] = output
+                    bar.update(len(part))
+        return found
+
+
+def load_reward_model(folder: Path, compute: Compute) -> RewardModel:
+    """Load a reward model.
+
+    Raises:
+        ModelError: as `load_policy`; also where it has more than one output.
+    """
+    tokenizer = load_encoder(folder).tokenizer
+    model = _load_weights(
+        AutoModelForSequenceClassification, folder, compute, choose_dtype(compute)
+    )
+    if model.config.num_labels != 1:
+        raise ModelError(
+            f"{folder}: has {model.config.num_labels} outputs; wanted a reward model with one"
+        )
+    model.config.get_text_config().pad_token_id = _NO_TOKEN
+    return RewardModel(model, tokenizer)
+
+
+def _batched(items: Iterable[int], size: int) -> Iterator[tuple[int, ...]]:
+    rest = iter(items)
+    while part := tuple(islice(rest, size)):
+        yield part

@@ -61,16 +61,32 @@ class Generate(Section):
     max_new_tokens: Positive = 300
 
 
+class Rubric(Section):
+    """`rubric`: a preference that a Python function can check exactly."""
+
+    file: str = "spa/annotation/rubric.py"
+    """A Python file in the pipeline's folder; DVC hashes it."""
+    function: str = "rubric_score"
+    """Its function: (question, answer, finish reason) -> number, higher is better."""
+
+
 class Judge(Section):
     """`judge`: who labels the answers, and how answers become pairs."""
 
-    method: Literal["implicit", "likelihood", "random", "inverted", "rubric"] = "implicit"
-    """`implicit` is SPA; `likelihood` forgets the base; `random`, `inverted` and `rubric`
-    (the oracle of the starter) are controls."""
-    reference: Literal["base", "none"] = "base"
-    """What the policy's log-probability is compared with: SPA's is always the base."""
-    length_penalty: Annotated[float, Field(ge=0)] = 0.0
-    """Nats taken from the reward for each character of the answer (SPA, App. D)."""
+    method: Literal[
+        "implicit", "likelihood", "random", "inverted", "rubric", "llm", "reward_model"
+    ] = "implicit"
+    """`implicit` is SPA; `likelihood` forgets the reference; `llm` asks the policy itself
+    which of two answers is better; `reward_model` is `judge.model`; `rubric` (the oracle where
+    the rubric is the truth), `random` and `inverted` are controls."""
+    model: str | None = None
+    """For `reward_model`: a folder of the pipeline with a transformers sequence classifier."""
+    reference: Literal["base", "previous", "none"] = "base"
+    """What the policy's log-probability is compared with: SPA's is always the base;
+    `previous` is the policy before the one that answered (SPA, Table 7)."""
+    length_penalty: Annotated[float, Field(ge=0)] | Literal["auto"] = 0.0
+    """Nats taken from the reward for each character of the answer (SPA, App. D); `auto`
+    finds the one that makes chosen answers as long as rejected ones (DICE)."""
     pairing: Literal["best_worst", "best_random"] = "best_worst"
     tie_band: Annotated[float, Field(ge=0)] = 1e-3
     """Pairs whose rewards differ by no more than this many nats are ties and are not made."""
@@ -168,6 +184,7 @@ class Params(Section):
     seed: int
     base: Base
     split: Split
+    rubric: Rubric = Rubric()
     generate: Generate = Generate()
     judge: Judge = Judge()
     filter: Filter
@@ -291,6 +308,20 @@ def _round_faults(raw: dict[str, Any]) -> Iterator[str]:
         earlier.add(str(key))
 
 
+def _judge_faults(raw: dict[str, Any]) -> Iterator[str]:
+    """Judges that name no model, in the section and with each round's overrides."""
+    section, rounds = raw.get("judge") or {}, raw.get("rounds")
+    if not isinstance(section, dict):
+        return
+    overrides: dict[str, Any] = {"judge": {}}
+    for key, line in rounds.items() if isinstance(rounds, dict) else []:
+        overrides[f"rounds.{key}.judge"] = line.get("judge") if isinstance(line, dict) else None
+    for where, own in overrides.items():
+        merged = _merged(section, own) if isinstance(own, dict) else {}
+        if merged.get("method") == "reward_model" and not merged.get("model"):
+            yield f"{where}.model: missing; wanted a folder, as the method is reward_model"
+
+
 def check_params(raw: Any) -> tuple[Params | None, list[str]]:
     """Validate the content of params.yaml; returns the params, or all faults, never both."""
     if not isinstance(raw, dict):
@@ -307,6 +338,7 @@ def check_params(raw: Any) -> tuple[Params | None, list[str]]:
     for name, kind in _OVERRIDABLE.items():
         faults += _override_faults(name, kind, raw)
     faults += _round_faults(raw)
+    faults += _judge_faults(raw)
     return (None, faults) if faults else (params, [])
 
 

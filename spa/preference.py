@@ -6,18 +6,62 @@ from dataclasses import dataclass
 
 import numpy as np
 
+_PENALTY_STEP = 0.001
 
-def implicit_reward(
-    policy_logp: float, base_logp: float, *, characters: int = 0, length_penalty: float = 0.0
-) -> float:
-    """log pi(y|x) - log pi_init(y|x) - length_penalty * |y|, in nats.
+
+def implicit_reward(policy_logp: float, reference_logp: float) -> float:
+    """log pi(y|x) - log pi_ref(y|x), in nats; SPA's reference is pi_init.
 
     The label depends on its sign and order alone, so that beta is left out.
 
-    Source: SPA, arXiv:2406.04412, Eq. 7; the penalty is its App. D, Eq. 13, with |y| in
-    characters as in the code that it follows.
+    Source: SPA, arXiv:2406.04412, Eq. 7.
     """
-    return policy_logp - base_logp - length_penalty * characters
+    return policy_logp - reference_logp
+
+
+def penalised(rewards: Sequence[float], characters: Sequence[int], penalty: float) -> list[float]:
+    """Rewards less `penalty` for each character of their answers.
+
+    Source: SPA, arXiv:2406.04412, App. D, Eq. 13, with |y| in characters as in the code that
+    it follows.
+    """
+    return [r - penalty * c for r, c in zip(rewards, characters, strict=True)]
+
+
+def balancing_penalty(groups: Sequence[tuple[Sequence[float], Sequence[int]]]) -> float:
+    """The penalty per character at which chosen answers are as long as rejected ones.
+
+    The mean of len(chosen) - len(rejected), best against worst of every group, falls as the
+    penalty grows; of the thousandths on both sides of 0 the nearer one is returned, and 0
+    where the chosen answers are no longer than the rejected ones by themselves.
+
+    Args:
+        groups: rewards and lengths in characters of each prompt's answers.
+
+    Source: DICE, arXiv:2406.09760, which also searches in steps of 0.001.
+    """
+    if _length_gap(groups, 0) <= 0:
+        return 0.0
+    high = 1
+    while _length_gap(groups, high) > 0:
+        high *= 2
+    low = high // 2
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (middle, high) if _length_gap(groups, middle) > 0 else (low, middle)
+    nearer = min((low, high), key=lambda steps: abs(_length_gap(groups, steps)))
+    return nearer * _PENALTY_STEP
+
+
+def _length_gap(groups: Sequence[tuple[Sequence[float], Sequence[int]]], steps: int) -> float:
+    gaps = []
+    for rewards, lengths in groups:
+        choice = best_against_worst(
+            penalised(rewards, lengths, steps * _PENALTY_STEP), tie_band=0.0
+        )
+        if choice:
+            gaps.append(lengths[choice.chosen] - lengths[choice.rejected])
+    return sum(gaps) / len(gaps) if gaps else 0.0
 
 
 def preference_probability(margin: float, *, beta: float) -> float:

@@ -73,12 +73,12 @@ def write_evaluation(
     **extra: Any,
 ) -> dict[str, Any]:
     """Annotate outputs against the base's, write the evaluation's folder, return its figures."""
-    from spa.annotation.annotator import make_annotator
+    from spa.annotation.rubric_annotator import load_rubric
     from spa.evaluation import annotate, heldout_accuracy, summarise
     from spa.files import read_json, replace_folder, write_json
 
     layout = here.layout
-    annotator = make_annotator(here.params.evaluate.annotator)
+    annotator = load_rubric(here.params.rubric, here.layout.root)
     base = outputs if round == "base" else read_json(layout.evaluation("base") / "outputs.json")
     annotations = annotate(base, outputs, annotator)
     metrics = {"round": round, **summarise(outputs, annotations, seed=here.params.seed), **extra}

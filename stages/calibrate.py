@@ -8,7 +8,7 @@ def main(round: RoundOption) -> None:
 
     Nothing that trains reads the result.
     """
-    from spa.annotation.annotator import make_annotator
+    from spa.annotation.rubric_annotator import load_rubric
     from spa.calibration import calibrate, summarise
     from spa.files import read_table, replace_folder, write_json
     from spa.records import JudgedPair, Response, Score
@@ -21,7 +21,7 @@ def main(round: RoundOption) -> None:
                 read_table(layout.pairs(round), JudgedPair),
                 read_table(layout.scores(round), Score),
                 read_table(layout.responses(round), Response),
-                make_annotator(here.params.evaluate.annotator),
+                load_rubric(here.params.rubric, here.layout.root),
             )
             metrics = summarise(rows, seed=here.params.seed, method=here.params.judge.method)
             with replace_folder(layout.calibration(round)) as folder:

@@ -44,7 +44,7 @@ def main() -> None:
 
 def development_win_rate(here: Context, gamma: float) -> float:
     """Win rate over the base on development prompts at one gamma."""
-    from spa.annotation.annotator import make_annotator
+    from spa.annotation.rubric_annotator import load_rubric
     from spa.evaluation import annotate, outputs_json
     from spa.files import read_json
     from spa.models import load_amplified
@@ -55,5 +55,5 @@ def development_win_rate(here: Context, gamma: float) -> float:
     answers = outputs_json(sample_held_out(here, policy, "rival", ("development",)), "rival")
     base = read_json(layout.evaluation("base") / "outputs.json")
     development = [row for row in base if row["dataset"] == "development"]
-    rows = annotate(development, answers, make_annotator(here.params.evaluate.annotator))
+    rows = annotate(development, answers, load_rubric(here.params.rubric, here.layout.root))
     return float(sum(row["preference"] - 1 for row in rows)) / len(rows)

@@ -1,6 +1,11 @@
 """Stage `judge@N`: score a round's answers and make preference pairs of them."""
 
-from stages._context import RoundOption, stage_context
+from typing import TYPE_CHECKING
+
+from stages._context import Context, RoundOption, stage_context
+
+if TYPE_CHECKING:
+    from spa.records import Response
 
 
 def main(round: RoundOption) -> None:
@@ -11,10 +16,9 @@ def main(round: RoundOption) -> None:
     on some answers; only the base has to read them all.
     """
     from spa.files import read_table, write_table
-    from spa.judging import make_pairs, score_responses
-    from spa.models import load_policy
+    from spa.judging import length_penalty, make_pairs, make_scores
     from spa.records import JudgedPair, Response, Score
-    from spa.scoring import response_logps, sampler_logps
+    from spa.scoring import sampler_logps
     from spa.splits import flip_labels
     from spa.tracking import track
 
@@ -29,13 +33,10 @@ def main(round: RoundOption) -> None:
                 here.compute,
                 tolerance=settings.tie_band,
             )
-            base = response_logps(
-                load_policy(layout.policy("base"), here.compute),
-                responses,
-                token_budget=here.compute.score_tokens,
-                progress="base reads",
-            )
-            scores = score_responses(responses, policy, base, settings, seed=seed, round=round)
+            base = read_by(here, "base", responses)
+            rewards = reward(here, round, responses, policy, base)
+            penalty = length_penalty(responses, rewards, settings)
+            scores = make_scores(responses, policy, base, rewards, penalty=penalty)
             pairs = make_pairs(
                 responses, scores, settings, beta=here.params.train.beta, seed=seed, round=round
             )
@@ -43,8 +44,75 @@ def main(round: RoundOption) -> None:
             write_table(layout.scores(round), scores, Score)
             write_table(layout.pairs(round), pairs, JudgedPair)
             prompts = len({r.prompt_id for r in responses})
-            run.metrics({"pairs": len(pairs), "ties": prompts - len(pairs), "reuse_error": error})
+            counts = {"pairs": len(pairs), "ties": prompts - len(pairs), "reuse_error": error}
+            run.metrics({**counts, "length_penalty": penalty})
         print(
             f"judge@{round}: {len(pairs)} pairs from {prompts} prompts by {settings.method}; "
             f"the sampler's log-probabilities hold within {error:.1e} nats"
         )
+        if settings.length_penalty == "auto":
+            print(f"judge@{round}: the length penalty found is {penalty:.3f} nats a character")
+
+
+def reward(
+    here: Context,
+    round: int,
+    responses: "list[Response]",
+    policy_logps: list[float],
+    base_logps: list[float],
+) -> list[float]:
+    """Rewards by the round's method, before any length penalty; loads what the method needs."""
+    from spa.annotation.llm import LlmAnnotator
+    from spa.annotation.reward_model import RewardModelAnnotator
+    from spa.annotation.rubric_annotator import load_rubric
+    from spa.judging import contest_ratings, log_ratio_rewards, ratings
+    from spa.models import load_policy, load_reward_model
+
+    layout, settings, tokens = here.layout, here.params.judge, here.compute.score_tokens
+    match settings.method:
+        case "rubric":
+            return ratings(responses, load_rubric(here.params.rubric, layout.root))
+        case "reward_model":
+            folder = layout.root / str(settings.model)
+            model = load_reward_model(folder, here.compute)
+            return ratings(responses, RewardModelAnnotator(model, token_budget=tokens))
+        case "llm":
+            policy = load_policy(layout.policy(here.params.round(round).prev), here.compute)
+            return contest_ratings(responses, LlmAnnotator(policy, token_budget=tokens))
+    return log_ratio_rewards(
+        responses,
+        policy_logps,
+        reference_logps(here, round, responses, base_logps),
+        settings,
+        seed=here.params.seed,
+        round=round,
+    )
+
+
+def reference_logps(
+    here: Context, round: int, responses: "list[Response]", base_logps: list[float]
+) -> list[float]:
+    """Log-probabilities under what the judge compares the policy with (nats)."""
+    match here.params.judge.reference:
+        case "base":
+            return base_logps
+        case "none":
+            return [0.0] * len(responses)
+        case "previous":
+            prev = here.params.round(round).prev
+            if prev == "0":
+                return base_logps
+            return read_by(here, here.params.round(int(prev)).prev, responses)
+
+
+def read_by(here: Context, name: str, responses: "list[Response]") -> list[float]:
+    """Log-probabilities of the answers under a policy of the pipeline, which is let go again."""
+    from spa.models import load_policy
+    from spa.scoring import response_logps
+
+    return response_logps(
+        load_policy(here.layout.policy(name), here.compute),
+        responses,
+        token_budget=here.compute.score_tokens,
+        progress=f"{name} reads",
+    )

@@ -1,10 +1,13 @@
 """What an annotator is: something that says how much it prefers one answer to another."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal, Protocol, assert_never
+from typing import Protocol
 
 from spa.records import FinishReason, Message
+
+_SUREST = 1e-6
 
 
 @dataclass(frozen=True)
@@ -32,31 +35,53 @@ class Annotator(Protocol):
         ...
 
 
-class RubricAnnotator:
-    """Prefers the answer that the starter's rubric scores higher."""
+class Rater(Annotator, Protocol):
+    """An annotator that has a number for each answer by itself."""
 
-    def prefer(self, comparisons: Sequence[Comparison]) -> list[float]:
-        """See `Annotator.prefer`; equal scores are a tie."""
-        return [
-            _compare(self.score(c.prompt, c.first), self.score(c.prompt, c.second))
-            for c in comparisons
-        ]
-
-    def score(self, prompt: Sequence[Message], answer: Answer) -> float:
-        """The rubric's score of one answer, 0 to 1."""
-        from spa.annotation.rubric import rubric_score
-
-        return rubric_score(prompt[-1]["content"], answer.text, answer.finish_reason)
+    def rate(self, answers: Sequence[tuple[Sequence[Message], Answer]]) -> list[float]:
+        """How good each answer to its prompt is; only the order of two ratings has a meaning."""
+        ...
 
 
-def _compare(first: float, second: float) -> float:
+def compare(first: float, second: float) -> float:
+    """The preference that follows from two ratings: 0, 0.5 (a tie) or 1."""
     return 0.5 if first == second else float(second > first)
 
 
-def make_annotator(name: Literal["rubric"]) -> RubricAnnotator:
-    """The annotator that params name."""
-    match name:
-        case "rubric":
-            return RubricAnnotator()
-        case _:
-            assert_never(name)
+def rate_by_contest(
+    annotator: Annotator, questions: Sequence[tuple[Sequence[Message], Sequence[Answer]]]
+) -> list[list[float]]:
+    """Ratings of answers from an annotator that only compares: each against each other one.
+
+    Args:
+        annotator: what compares.
+        questions: prompts and two or more answers to each.
+
+    Returns:
+        For every answer the mean log-odds (nats) of its being preferred to the others; the
+        ratings of one prompt sum to 0.
+    """
+    contests = [
+        (q, i, j)
+        for q, (_, answers) in enumerate(questions)
+        for i in range(len(answers))
+        for j in range(i + 1, len(answers))
+    ]
+    wins = annotator.prefer(
+        [
+            Comparison(questions[q][0], questions[q][1][i], questions[q][1][j])
+            for q, i, j in contests
+        ]
+    )
+    ratings = [[0.0] * len(answers) for _, answers in questions]
+    for (q, i, j), second in zip(contests, wins, strict=True):
+        odds = log_odds(second) / (len(ratings[q]) - 1)
+        ratings[q][i] -= odds
+        ratings[q][j] += odds
+    return ratings
+
+
+def log_odds(probability: float) -> float:
+    """log(p / (1 - p)) in nats, with p kept a millionth away from 0 and 1."""
+    p = min(max(probability, _SUREST), 1 - _SUREST)
+    return math.log(p) - math.log1p(-p)

@@ -4,12 +4,14 @@ from typing import Any
 
 import pytest
 
-from spa.annotation.annotator import RubricAnnotator
+from spa.annotation.rubric import rubric_score
+from spa.annotation.rubric_annotator import RubricAnnotator
 from spa.errors import ArtefactError
 from spa.evaluation import annotate, heldout_accuracy, kl_estimate, pair_logps, summarise
 from spa.models import Policy
 from spa.records import Message, Pair
 
+RUBRIC = RubricAnnotator(rubric_score)
 QUESTION = "Why does bread dough need time to rise?"
 GOOD = (
     "Bread dough rises because yeast eats the sugar in the flour and gives off gas. "
@@ -32,7 +34,7 @@ def _output(pool: str, text: str, finish_reason: str = "stop") -> dict[str, Any]
 def test_a_win_is_preference_two_a_tie_one_and_a_half() -> None:
     base = [_output("test", GOOD, "length"), _output("test", GOOD), _output("development", GOOD)]
     policy = [_output("test", GOOD), _output("test", GOOD), _output("development", "")]
-    rows = annotate(base, policy, RubricAnnotator())
+    rows = annotate(base, policy, RUBRIC)
     assert [row["preference"] for row in rows] == [2.0, 1.5, 1.0]
     figures = summarise(policy, rows, seed=1)
     assert (figures["n"], figures["win_rate"], figures["finished"]) == (2, 0.75, 1.0)
@@ -42,7 +44,9 @@ def test_a_win_is_preference_two_a_tie_one_and_a_half() -> None:
 
 def test_answers_to_other_prompts_are_not_compared() -> None:
     with pytest.raises(ArtefactError, match="did not answer the same prompts"):
-        annotate([_output("test", GOOD)], [_output("development", GOOD)], RubricAnnotator())
+        annotate(
+            [_output("test", GOOD)], [_output("development", GOOD)], RubricAnnotator(rubric_score)
+        )
 
 
 def test_heldout_accuracy_is_the_implicit_rewards() -> None:

@@ -1,10 +1,23 @@
 """The judge: direction of labels, and what each option changes."""
 
+import math
+import random
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from spa.judging import make_pairs, score_responses
+from spa.annotation.annotator import Comparison
+from spa.annotation.rubric import rubric_score
+from spa.annotation.rubric_annotator import RubricAnnotator
+from spa.judging import (
+    contest_ratings,
+    length_penalty,
+    log_ratio_rewards,
+    make_pairs,
+    make_scores,
+    ratings,
+)
 from spa.params import Judge
 from spa.records import JudgedPair, Response, Score, content_hash, prompt_hash
 
@@ -37,9 +50,25 @@ def _responses(prompts: int = 1, samples: int = 3) -> list[Response]:
     return responses
 
 
-def _judge(**settings: Any) -> tuple[list[Score], list[JudgedPair]]:
+def _scores(
+    responses: list[Response],
+    policy: list[float],
+    base: list[float],
+    judge: Judge,
+    reference: list[float] | None = None,
+) -> list[Score]:
+    rewards = log_ratio_rewards(
+        responses, policy, base if reference is None else reference, judge, seed=1, round=1
+    )
+    penalty = length_penalty(responses, rewards, judge)
+    return make_scores(responses, policy, base, rewards, penalty=penalty)
+
+
+def _judge(
+    reference: list[float] | None = None, **settings: Any
+) -> tuple[list[Score], list[JudgedPair]]:
     judge, responses = Judge(**settings), _responses()
-    scores = score_responses(responses, POLICY, BASE, judge, seed=1, round=1)
+    scores = _scores(responses, POLICY, BASE, judge, reference)
     return scores, make_pairs(responses, scores, judge, beta=0.1, seed=1, round=1)
 
 
@@ -52,10 +81,17 @@ def test_the_answer_that_gained_most_over_the_base_is_chosen() -> None:
 
 
 def test_without_a_reference_the_likeliest_answer_is_chosen() -> None:
-    for settings in ({"reference": "none"}, {"method": "likelihood"}):
-        scores, [pair] = _judge(**settings)
+    for reference, method in (([0.0] * 3, "implicit"), (None, "likelihood")):
+        scores, [pair] = _judge(reference, method=method)
         assert pair.chosen_id == scores[2].response_id
         assert pair.rejected_id == scores[1].response_id
+
+
+def test_another_reference_changes_the_reward_and_not_what_the_base_said() -> None:
+    scores, [pair] = _judge([-10.0, -12.0, -10.0])  # rewards 0, 0 and 1
+    assert [score.reward for score in scores] == [0.0, 0.0, 1.0]
+    assert [score.base_logp for score in scores] == BASE
+    assert pair.chosen_id == scores[2].response_id
 
 
 def test_inverted_turns_the_label_round() -> None:
@@ -67,7 +103,7 @@ def test_inverted_turns_the_label_round() -> None:
 def test_random_labels_ignore_the_rewards() -> None:
     responses, judge = _responses(400, 2), Judge(method="random")
     policy = [float(-i % 2) for i in range(800)]
-    scores = score_responses(responses, policy, [0.0] * 800, judge, seed=1, round=1)
+    scores = _scores(responses, policy, [0.0] * 800, judge)
     pairs = make_pairs(responses, scores, judge, beta=0.1, seed=1, round=1)
     first = {r.response_id for r in responses if r.sample == 0}
     assert len(pairs) == 400
@@ -80,17 +116,56 @@ def test_a_length_penalty_prefers_shorter_answers() -> None:
     assert pair.chosen_id == scores[0].response_id
 
 
-def test_the_rubric_judges_by_itself() -> None:
-    scores, _ = _judge(method="rubric")
-    assert all(0 <= score.reward <= 1 for score in scores)
+def test_an_automatic_penalty_balances_the_lengths_of_chosen_and_rejected() -> None:
+    """Longer answers gain 0.1 nats a character, by and large: so much has to be taken away."""
+    responses = _responses(100, 2)
+    noise = random.Random(0)
+    policy = [0.1 * len(r.text) + noise.gauss(0, 1) for r in responses]
+    gaps = []
+    for setting in (0.0, "auto"):
+        judge = Judge(length_penalty=setting)
+        scores = _scores(responses, policy, [0.0] * 200, judge)
+        pairs = make_pairs(responses, scores, judge, beta=0.1, seed=1, round=1)
+        gaps.append(sum(len(p.chosen) - len(p.rejected) for p in pairs) / len(pairs))
+    assert gaps[0] > 10
+    assert abs(gaps[1]) < 3
+    rewards = log_ratio_rewards(responses, policy, [0.0] * 200, Judge(), seed=1, round=1)
+    found = length_penalty(responses, rewards, Judge(length_penalty="auto"))
+    assert found == pytest.approx(0.1, abs=0.05)
+
+
+def test_the_rubric_judges_each_answer_by_itself() -> None:
+    responses = _responses()
+    expected = [rubric_score(r.prompt[-1]["content"], r.text, "stop") for r in responses]
+    assert ratings(responses, RubricAnnotator(rubric_score)) == expected
+
+
+class _Likes:
+    """Prefers the second answer with the probability given for each pair of texts."""
+
+    def __init__(self, odds: dict[tuple[str, str], float]) -> None:
+        self._odds = odds
+
+    def prefer(self, comparisons: Any) -> list[float]:
+        assert all(isinstance(c, Comparison) for c in comparisons)
+        return [self._odds[(c.first.text, c.second.text)] for c in comparisons]
+
+
+def test_what_only_compares_rates_by_contest() -> None:
+    """Log-odds: log 3 for b over a, log 9 for c over a, 0 between b and c; mean over two."""
+    responses = [replace(r, text=t) for r, t in zip(_responses(), "abc", strict=True)]
+    annotator = _Likes({("a", "b"): 0.75, ("a", "c"): 0.9, ("b", "c"): 0.5})
+    found = contest_ratings(responses, annotator)
+    assert found == pytest.approx([-math.log(27) / 2, math.log(3) / 2, math.log(9) / 2])
+    assert contest_ratings(responses[:1], annotator) == [0.0]
 
 
 def test_one_answer_or_a_tie_makes_no_pair() -> None:
     judge, responses = Judge(), _responses(1, 1)
-    scores = score_responses(responses, [-1.0], [-2.0], judge, seed=1, round=1)
+    scores = _scores(responses, [-1.0], [-2.0], judge)
     assert make_pairs(responses, scores, judge, beta=0.1, seed=1, round=1) == []
     responses = _responses(1, 2)
-    scores = score_responses(responses, [-1.0, -2.0], [-2.0, -3.0], judge, seed=1, round=1)
+    scores = _scores(responses, [-1.0, -2.0], [-2.0, -3.0], judge)
     assert make_pairs(responses, scores, judge, beta=0.1, seed=1, round=1) == []
 
 
@@ -98,6 +173,6 @@ def test_one_answer_or_a_tie_makes_no_pair() -> None:
 def test_any_number_of_answers_makes_one_pair_a_prompt(samples: int) -> None:
     responses = _responses(4, samples)
     policy = [float(i * 7 % 5) for i in range(4 * samples)]
-    scores = score_responses(responses, policy, [0.0] * len(policy), Judge(), seed=1, round=1)
+    scores = _scores(responses, policy, [0.0] * len(policy), Judge())
     pairs = make_pairs(responses, scores, Judge(), beta=0.1, seed=1, round=1)
     assert [pair.prompt_id for pair in pairs] == list(dict.fromkeys(r.prompt_id for r in responses))

@@ -7,16 +7,18 @@ import pytest
 
 from spa.preference import (
     Choice,
+    balancing_penalty,
     best_against_random,
     best_against_worst,
     implicit_reward,
+    penalised,
     preference_probability,
 )
 
 
 def test_the_reward_is_what_the_policy_gained_over_the_base() -> None:
     assert implicit_reward(-10.0, -14.0) == 4.0
-    assert implicit_reward(-10.0, -14.0, characters=100, length_penalty=0.01) == 3.0
+    assert penalised([4.0, 5.0], [100, 200], 0.01) == [3.0, 3.0]
 
 
 def test_the_probability_is_a_sigmoid_and_antisymmetric() -> None:
@@ -45,3 +47,18 @@ def test_best_against_random_uses_every_other_answer() -> None:
         if (choice := best_against_random([5, 1, 2], tie_band=0, generator=generator))
     }
     assert rejected == {1, 2}
+
+
+def test_the_balancing_penalty_is_where_the_mean_gap_changes_its_sign() -> None:
+    """The longer answer wins by 1, 3 and 9 nats at 100 characters more: it loses from a
+    penalty of 0.010, 0.030 and 0.090 on. With two of three turned round the gap is -100/3,
+    with one of three it is +100/3; the boundary between is 0.030."""
+    groups = [([lead, 0.0], [200, 100]) for lead in (1.0, 3.0, 9.0)]
+    assert balancing_penalty(groups) == pytest.approx(0.030, abs=1.1e-3)
+    assert balancing_penalty([([1.0, 0.0], [200, 100])] * 3) == pytest.approx(0.010, abs=1.1e-3)
+
+
+def test_there_is_no_penalty_where_short_answers_win_or_lengths_are_equal() -> None:
+    assert balancing_penalty([([0.0, 5.0], [200, 100])]) == 0.0
+    assert balancing_penalty([([1.0, 5.0], [100, 100])]) == 0.0
+    assert balancing_penalty([]) == 0.0

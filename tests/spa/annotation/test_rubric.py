@@ -2,8 +2,9 @@
 
 import pytest
 
-from spa.annotation.annotator import Answer, Comparison, RubricAnnotator
+from spa.annotation.annotator import Answer, Comparison
 from spa.annotation.rubric import rubric_score
+from spa.annotation.rubric_annotator import RubricAnnotator
 
 QUESTION = "Why does bread dough need time to rise?"
 GOOD = (
@@ -86,4 +87,4 @@ def test_the_annotator_prefers_the_better_answer_and_calls_equals_a_tie() -> Non
     prompt = [{"role": "user", "content": QUESTION}]
     good, cut = Answer(GOOD, "stop"), Answer(GOOD, "length")
     comparisons = [Comparison(prompt, *both) for both in ((cut, good), (good, cut), (good, good))]
-    assert RubricAnnotator().prefer(comparisons) == [1.0, 0.0, 0.5]
+    assert RubricAnnotator(rubric_score).prefer(comparisons) == [1.0, 0.0, 0.5]

@@ -1,0 +1,116 @@
+"""Stage `judge`: every method and every reference says something of its own."""
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from transformers import LlamaConfig, LlamaForSequenceClassification
+
+from spa.generation.responses import sample_responses
+from spa.generation.transformers_engine import TransformersEngine
+from spa.layout import Layout
+from spa.models import Policy
+from spa.params import Compute, load_params
+from spa.records import Prompt, Response
+from stages._context import Context
+from stages.judge import read_by, reward
+from tests.pipeline.tiny_params import write_pipeline
+from tests.tiny import make_tokenizer, write_tiny_model
+
+CPU = Compute(device="cpu")
+
+
+@pytest.fixture(scope="module")
+def pipeline(tmp_path_factory: pytest.TempPathFactory, tiny_folder: Path) -> Path:
+    """A pipeline before `judge --round 2`: the base and two policies, each another model."""
+    root = write_pipeline(tmp_path_factory.mktemp("judge"), tiny_folder)
+    layout = Layout(root)
+    for number, name in enumerate(("base", "0", "1")):
+        write_tiny_model(layout.policy(name), seed=number)
+    _write_reward_model(root / "reward_model")
+    return root
+
+
+def _write_reward_model(folder: Path) -> None:
+    tokenizer = make_tokenizer()
+    torch.manual_seed(5)
+    config = LlamaConfig(
+        vocab_size=len(tokenizer),
+        hidden_size=32,
+        intermediate_size=64,
+        num_hidden_layers=1,
+        num_attention_heads=4,
+        num_labels=1,
+        initializer_range=0.3,
+    )
+    LlamaForSequenceClassification(config).save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+
+
+@pytest.fixture
+def responses(tiny: Policy) -> list[Response]:
+    prompts = [
+        Prompt(prompt_id=f"q{n}", prompt=[{"role": "user", "content": f"Why does bread {n} rise?"}])
+        for n in range(4)
+    ]
+    engine = TransformersEngine(tiny, temperature=1.0, max_new_tokens=12, batch=12)
+    return sample_responses(
+        engine, tiny.encoder, prompts, samples=3, seed=1, names=("test",), model="m"
+    )
+
+
+def _rewards(root: Path, responses: list[Response], round: int = 2, **judge: Any) -> list[float]:
+    layout = Layout(root)
+    params = load_params(layout.params).for_round(round)
+    params = params.model_copy(update={"judge": params.judge.model_copy(update=judge)})
+    here = Context(layout, params, CPU)
+    policy, base = (read_by(here, name, responses) for name in (str(round - 1), "base"))
+    return reward(here, round, responses, policy, base)
+
+
+def test_the_reference_is_the_base_the_policy_before_or_nothing(
+    pipeline: Path, responses: list[Response]
+) -> None:
+    layout = Layout(pipeline)
+    here = Context(layout, load_params(layout.params), CPU)
+    logps = {name: read_by(here, name, responses) for name in ("base", "0", "1")}
+    for reference, name in (("base", "base"), ("previous", "0")):
+        expected = [a - b for a, b in zip(logps["1"], logps[name], strict=True)]
+        assert _rewards(pipeline, responses, reference=reference) == expected
+    assert _rewards(pipeline, responses, reference="none") == logps["1"]
+
+
+def test_before_the_first_rounds_policy_comes_the_base(
+    pipeline: Path, responses: list[Response]
+) -> None:
+    base, previous = (
+        _rewards(pipeline, responses, round=1, reference=name) for name in ("base", "previous")
+    )
+    assert base == previous
+
+
+def test_every_method_has_its_own_opinion(pipeline: Path, responses: list[Response]) -> None:
+    methods = ("implicit", "inverted", "likelihood", "random", "llm", "rubric")
+    found = {name: _rewards(pipeline, responses, method=name) for name in methods}
+    found["reward_model"] = _rewards(
+        pipeline, responses, method="reward_model", model="reward_model"
+    )
+    assert len({tuple(rewards) for rewards in found.values()}) == 7
+    assert found["inverted"] == [-r for r in found["implicit"]]
+    for start in range(0, 12, 3):
+        assert sum(found["llm"][start : start + 3]) == pytest.approx(0, abs=1e-6)
+
+
+def test_a_rubric_of_the_users_own_judges(
+    pipeline: Path, responses: list[Response], tmp_path: Path
+) -> None:
+    root = tmp_path / "own"
+    shutil.copytree(pipeline, root)
+    (root / "mine.py").write_text("def score(question, answer, finish):\n    return len(answer)\n")
+    text = (root / "params.yaml").read_text()
+    text = text.replace("spa/annotation/rubric.py", "mine.py").replace("rubric_score", "score")
+    (root / "params.yaml").write_text(text)
+    found = _rewards(root, responses, method="rubric")
+    assert found == [float(len(r.text)) for r in responses]
