@@ -1,13 +1,19 @@
 """Calibration: a judge's labels, and its cheapest rivals' labels, against an annotator's."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from itertools import combinations
 from typing import Any
 
+from spa import reliability
 from spa.annotation.annotator import Annotator, Answer, Comparison
 from spa.metrics import accuracy, bootstrap
-from spa.records import JudgedPair, Response, Score
+from spa.records import JudgedPair, Response, Score, TrainingRow
 
 JUDGES = ("judge", "likelihood", "length")
+LENGTH_EDGES = (float("-inf"), -20, -5, 1, 6, 21, float("inf"))
+"""Chosen - rejected in tokens: much shorter, shorter, alike, longer, much longer."""
+
+Row = dict[str, Any]
 
 
 def calibrate(
@@ -15,17 +21,27 @@ def calibrate(
     scores: Sequence[Score],
     responses: Sequence[Response],
     annotator: Annotator,
-) -> list[dict[str, Any]]:
+    log: Sequence[TrainingRow] = (),
+) -> list[Row]:
     """What every judge and the annotator say of each pair.
+
+    Args:
+        pairs: a round's pairs, before the data checks.
+        scores: the scores that they came from.
+        responses: the answers.
+        annotator: says what is right.
+        log: the training log of the policy that was trained on those of them that were kept.
 
     Returns:
         One row per pair. `gold` is how much the annotator prefers the chosen answer (0 to 1,
         0.5 a tie); the margins are positive where that judge prefers the chosen answer too:
         `judge` by its own reward, `likelihood` by the policy's log-probability (nats),
-        `length` by the answer having fewer tokens.
+        `length` by the answer having fewer tokens. `confidence` and `flagged` are the noise
+        detector's when it last saw the pair, None where it never did.
     """
     known = {score.response_id: score for score in scores}
     prompts = {response.prompt_id: response.prompt for response in responses}
+    seen = {row.pair_id: row for row in log if row.threshold is not None}
     gold = annotator.prefer(
         [
             Comparison(
@@ -44,12 +60,14 @@ def calibrate(
             "judge": pair.margin,
             "likelihood": known[pair.chosen_id].policy_logp - known[pair.rejected_id].policy_logp,
             "length": known[pair.rejected_id].tokens - known[pair.chosen_id].tokens,
+            "confidence": seen[pair.pair_id].confidence if pair.pair_id in seen else None,
+            "flagged": seen[pair.pair_id].flagged if pair.pair_id in seen else None,
         }
         for pair, preference in zip(pairs, gold, strict=True)
     ]
 
 
-def correct(rows: Sequence[dict[str, Any]], judge: str) -> list[float]:
+def correct(rows: Sequence[Row], judge: str) -> list[float]:
     """Whether a judge is right on each pair that the annotator does not call a tie.
 
     1 right, 0 wrong, 0.5 where the judge has no opinion.
@@ -61,13 +79,27 @@ def correct(rows: Sequence[dict[str, Any]], judge: str) -> list[float]:
     ]
 
 
-def summarise(rows: Sequence[dict[str, Any]], *, seed: int, method: str) -> dict[str, Any]:
-    """Accuracy of every judge with a 95 % bootstrap interval over pairs; ties are left out."""
+def summarise(
+    rows: Sequence[Row], *, seed: int, method: str, prompts: int | None = None
+) -> dict[str, Any]:
+    """Figures of every judge; pairs that the annotator calls a tie are left out.
+
+    `label_accuracy` is how often the labels trained on are right: the judge's accuracy,
+    unless labels were turned round (`judge.flip_labels`).
+
+    Args:
+        rows: from `calibrate`.
+        seed: names the bootstrap.
+        method: the judge's.
+        prompts: how many prompts were judged; those without a pair were the judge's ties.
+    """
+    count = len(rows)
     figures: dict[str, Any] = {
         "method": method,
-        "pairs": len(rows),
+        "pairs": count,
         "ties": sum(row["gold"] == 0.5 for row in rows),
         "n": sum(row["gold"] != 0.5 for row in rows),
+        "judge_tie_rate": 1 - count / prompts if prompts else None,
     }
     for judge in JUDGES:
         right = correct(rows, judge)
@@ -75,4 +107,57 @@ def summarise(rows: Sequence[dict[str, Any]], *, seed: int, method: str) -> dict
         figures[f"{judge}_accuracy"] = interval.mean if interval else None
         figures[f"{judge}_accuracy_low"] = interval.low if interval else None
         figures[f"{judge}_accuracy_high"] = interval.high if interval else None
+    decided = [row for row in rows if row["gold"] != 0.5]
+    if decided:
+        figures["label_accuracy"] = sum(row["gold"] > 0.5 for row in decided) / len(decided)
+        figures |= _trust(decided)
+        figures["agreement"] = _agreement(decided)
+        figures["noise"] = _noise(decided)
     return figures
+
+
+def _trust(rows: Sequence[Row]) -> dict[str, Any]:
+    """How well the judge's margins rank and how sure they may make one."""
+    margins = [row["judge"] for row in rows]
+    right = [float(row["gold"] > 0.5) for row in rows]
+    half = [int(row["pair_id"][-1], 16) % 2 == 0 for row in rows]
+    probabilities = reliability.calibrated(margins, right, half)
+    longer = [-row["length"] for row in rows]
+    return {
+        "auroc": reliability.judge_auroc(margins, right),
+        "temperature": reliability.fit_temperature(margins, right),
+        "brier": reliability.brier(probabilities, right),
+        "calibration_error": reliability.calibration_error(probabilities, right),
+        "reliability": reliability.buckets(probabilities, right, groups=5),
+        "coverage": reliability.risk_by_coverage(margins, right),
+        "by_margin": reliability.buckets(margins, right, groups=4),
+        "by_length": reliability.buckets_between(longer, right, LENGTH_EDGES),
+    }
+
+
+def _agreement(rows: Sequence[Row]) -> dict[str, float | None]:
+    """Share of pairs on which two judges prefer the same answer, of those both decide."""
+    found: dict[str, float | None] = {}
+    for first, second in combinations(JUDGES, 2):
+        both = [row[first] * row[second] > 0 for row in rows if row[first] and row[second]]
+        found[f"{first}-{second}"] = sum(both) / len(both) if both else None
+    return found
+
+
+def _noise(rows: Sequence[Row]) -> Mapping[str, float | int | None] | None:
+    """The noise detector against wrong labels, beside a threshold on the judge's margin."""
+    seen = [row for row in rows if row["confidence"] is not None]
+    if not seen:
+        return None
+    wrong = [row["gold"] < 0.5 for row in seen]
+    by_margin = sorted(range(len(seen)), key=lambda i: abs(seen[i]["judge"]))
+    least = set(by_margin[: sum(row["flagged"] for row in seen)])
+    peer = reliability.detection([i in least for i in range(len(seen))], wrong)
+    return {
+        "n": len(seen),
+        **reliability.detection([row["flagged"] for row in seen], wrong),
+        "auroc": reliability.auroc([-row["confidence"] for row in seen], wrong),
+        "margin_auroc": reliability.auroc([-abs(row["judge"]) for row in seen], wrong),
+        "margin_precision": peer["precision"],
+        "margin_recall": peer["recall"],
+    }

@@ -1,4 +1,4 @@
-"""The report: one row per policy, what it says in words, and three pictures."""
+"""The report: one row per policy, what it says in words, and its pictures."""
 
 import csv
 import io
@@ -24,7 +24,16 @@ EVALUATION = (
     "mean_words",
     "finished",
 )
-CALIBRATION = ("judge_accuracy", "likelihood_accuracy", "length_accuracy")
+CALIBRATION = (
+    "judge_accuracy",
+    "judge_accuracy_low",
+    "judge_accuracy_high",
+    "likelihood_accuracy",
+    "length_accuracy",
+    "label_accuracy",
+    "auroc",
+    "brier",
+)
 CHECKS = ("kept", "flagged")
 
 Row = dict[str, Any]
@@ -90,6 +99,40 @@ def in_words(rows: Sequence[Row]) -> list[str]:
         f"Recommended: round {recommend(rows)}, the best on development prompts (its test figures "
         "took no part in the choice)."
     )
+    return sentences
+
+
+def judges_in_words(rows: Sequence[Row], *, flipped: float) -> list[str]:
+    """What calibration found about each round's judge, in sentences.
+
+    Args:
+        rows: from `read_rows`.
+        flipped: share of the seed's labels that were turned round (`split.flip_seed_labels`).
+    """
+    sentences = []
+    for row in rows:
+        if row["judge_accuracy"] is None:
+            continue
+        low, high = row["judge_accuracy_low"], row["judge_accuracy_high"]
+        sure = (
+            "better than chance"
+            if low > 0.5
+            else "worse than chance"
+            if high < 0.5
+            else "not told apart from chance"
+        )
+        rivals = max(row["likelihood_accuracy"], row["length_accuracy"])
+        beside = "above" if row["judge_accuracy"] > rivals else "no better than"
+        sentences.append(
+            f"The judge of round {row['round']} is right on {row['judge_accuracy']:.1%} "
+            f"[{low:.1%}, {high:.1%}] of its pairs: {sure}, and {beside} the better of likelihood "
+            f"and length ({rivals:.1%})."
+        )
+    if flipped and sentences:
+        sentences.append(
+            f"{flipped:.0%} of the seed's labels were turned round on purpose; these judges "
+            "learnt from them."
+        )
     return sentences
 
 
@@ -198,6 +241,23 @@ def draw_training(layout: Layout, rounds: Sequence[str], file: Path) -> None:
     ):
         axes.set(xlabel="step", title=title)
     panels[0].legend(frameon=False)
+    _save(figure, file)
+
+
+def draw_calibration(layout: Layout, rounds: Sequence[str], file: Path) -> None:
+    """How sure each round's judge may be, and how right it is on its surest pairs."""
+    figure, (sure, covered) = _canvas(2)
+    sure.plot([0.5, 1], [0.5, 1], color="grey", linewidth=1, linestyle="--")
+    covered.axhline(0.5, color="grey", linewidth=1, linestyle="--")
+    for name in rounds:
+        figures = read_json(layout.calibration(name) / "metrics.json")
+        for axes, key in ((sure, "reliability"), (covered, "coverage")):
+            points = [(bucket["mean"], bucket["accuracy"]) for bucket in figures.get(key, [])]
+            if points:
+                axes.plot(*zip(*points, strict=True), marker="o", label=f"round {name}")
+                axes.legend(frameon=False)
+    sure.set(xlabel="probability, by the other half's temperature", ylabel="share right")
+    covered.set(xlabel="share of the pairs, surest first", ylabel="share right")
     _save(figure, file)
 
 

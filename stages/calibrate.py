@@ -6,24 +6,34 @@ from stages._context import RoundOption, stage_context
 def main(round: RoundOption) -> None:
     """Compare the judge's labels with gold ones, beside likelihood alone and length alone.
 
+    Accuracy with its interval, how well margins rank (AUROC) and how sure they may make one
+    (Brier score after one fitted temperature, reliability, accuracy by coverage, margin and
+    length), and whether the noise flags of training found the labels that are wrong.
     Nothing that trains reads the result.
     """
     from spa.annotation.rubric_annotator import load_rubric
     from spa.calibration import calibrate, summarise
     from spa.files import read_table, replace_folder, write_json
-    from spa.records import JudgedPair, Response, Score
+    from spa.records import JudgedPair, Response, Score, TrainingRow
     from spa.tracking import track
 
     with stage_context(round) as here:
         layout = here.layout
         with track(layout, "calibrate", round, {"method": here.params.judge.method}) as run:
+            responses = read_table(layout.responses(round), Response)
             rows = calibrate(
                 read_table(layout.pairs(round), JudgedPair),
                 read_table(layout.scores(round), Score),
-                read_table(layout.responses(round), Response),
-                load_rubric(here.params.rubric, here.layout.root),
+                responses,
+                load_rubric(here.params.rubric, layout.root),
+                read_table(layout.training_log(round), TrainingRow),
             )
-            metrics = summarise(rows, seed=here.params.seed, method=here.params.judge.method)
+            metrics = summarise(
+                rows,
+                seed=here.params.seed,
+                method=here.params.judge.method,
+                prompts=len({response.prompt_id for response in responses}),
+            )
             with replace_folder(layout.calibration(round)) as folder:
                 write_json(folder / "pairs.json", rows)
                 write_json(folder / "metrics.json", metrics)
@@ -34,5 +44,5 @@ def main(round: RoundOption) -> None:
         print(
             f"calibrate@{round}: the judge is right on {metrics['judge_accuracy']:.1%} of "
             f"{metrics['n']} pairs; likelihood alone {metrics['likelihood_accuracy']:.1%}, "
-            f"shorter wins {metrics['length_accuracy']:.1%}"
+            f"shorter wins {metrics['length_accuracy']:.1%}; AUROC {metrics['auroc']:.2f}"
         )

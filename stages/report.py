@@ -18,14 +18,18 @@ def main() -> None:
         write_json(layout.report / "summary.json", report.summary(rows))
         with replace_file(layout.report / "rounds.csv") as file:
             file.write_text(report.to_csv(rows), encoding="utf-8")
-        pictures = [layout.report / f"{name}.png" for name in ("win_rate", "reward_kl", "training")]
+        names = ("win_rate", "reward_kl", "training", "calibration")
+        pictures = [layout.report / f"{name}.png" for name in names]
         with replace_file(pictures[0]) as file:
             report.draw_win_rate(rows, file)
         with replace_file(pictures[1]) as file:
             report.draw_reward_kl(rows, file)
         with replace_file(pictures[2]) as file:
             report.draw_training(layout, rounds, file)
+        with replace_file(pictures[3]) as file:
+            report.draw_calibration(layout, rounds, file)
         log_rounds(layout, rows)
         log_artifacts(layout, [layout.report / "summary.json", *pictures])
         print(report.to_table(rows))
-        print("\n".join(["", *report.in_words(rows)]))
+        judged = report.judges_in_words(rows, flipped=here.params.split.flip_seed_labels)
+        print("\n".join(["", *report.in_words(rows), *judged]))

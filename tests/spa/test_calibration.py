@@ -1,14 +1,24 @@
-"""Calibration: who is right how often, by hand."""
+"""Calibration: who is right how often and how surely, by hand."""
+
+from typing import Any
 
 import pytest
 
-from spa.calibration import correct, summarise
+from spa.annotation.rubric import rubric_score
+from spa.annotation.rubric_annotator import RubricAnnotator
+from spa.calibration import calibrate, correct, summarise
+from spa.records import JudgedPair, Message, Response, Score, TrainingRow
 
-ROWS = [
-    {"gold": 1.0, "judge": 2.0, "likelihood": -1.0, "length": 3},
-    {"gold": 0.0, "judge": 1.0, "likelihood": -1.0, "length": 0},
-    {"gold": 0.5, "judge": 1.0, "likelihood": 1.0, "length": 1},
-]
+
+def _row(number: int, gold: float, judge: float, likelihood: float, length: int) -> dict[str, Any]:
+    return {
+        "pair_id": f"{number:x}", "gold": gold, "judge": judge, "likelihood": likelihood,
+        "length": length, "confidence": None, "flagged": None,
+    }  # fmt: skip
+
+
+ROWS = [_row(0, 1.0, 2.0, -1.0, 3), _row(1, 0.0, 1.0, -1.0, 0), _row(2, 0.5, 1.0, 1.0, 1)]
+PROMPT: list[Message] = [{"role": "user", "content": "Why does bread dough rise?"}]
 
 
 def test_a_judge_is_right_where_it_agrees_with_gold_and_ties_of_gold_do_not_count() -> None:
@@ -18,8 +28,88 @@ def test_a_judge_is_right_where_it_agrees_with_gold_and_ties_of_gold_do_not_coun
 
 
 def test_the_summary_counts_pairs_ties_and_accuracies() -> None:
-    figures = summarise(ROWS, seed=1, method="implicit")
+    figures = summarise(ROWS, seed=1, method="implicit", prompts=4)
     assert (figures["pairs"], figures["ties"], figures["n"]) == (3, 1, 2)
+    assert figures["judge_tie_rate"] == 0.25
     assert figures["length_accuracy"] == pytest.approx(0.75)
+    assert figures["label_accuracy"] == 0.5
+    assert figures["agreement"] == {
+        "judge-likelihood": 0.0,
+        "judge-length": 1.0,
+        "likelihood-length": 0.0,
+    }
+    assert figures["noise"] is None
     empty = summarise(ROWS[2:], seed=1, method="implicit")
     assert (empty["n"], empty["judge_accuracy"]) == (0, None)
+
+
+def test_labels_turned_round_count_against_the_labels_and_not_the_judge() -> None:
+    """The judge prefers the other answer of each pair, by its own margin, and is right."""
+    figures = summarise(
+        [_row(n, 0.0, -1.0 - n, 1.0, 1) for n in range(4)], seed=1, method="implicit"
+    )
+    assert (figures["judge_accuracy"], figures["label_accuracy"]) == (1.0, 0.0)
+    assert figures["auroc"] == 1.0
+
+
+def test_margins_that_rank_have_a_better_auroc_and_brier_score_than_those_that_do_not() -> None:
+    sure = [_row(n, float(n % 4 > 0), 9.0 if n % 4 else 0.5, 1.0, 1) for n in range(40)]
+    flat = [_row(n, float(n % 4 > 0), 1.0, 1.0, 1) for n in range(40)]
+    known, blind = (summarise(rows, seed=1, method="implicit") for rows in (sure, flat))
+    assert known["judge_accuracy"] == blind["judge_accuracy"] == 0.75
+    assert blind["auroc"] == pytest.approx(0.75)
+    assert known["auroc"] > 0.9
+    assert known["brier"] < 0.1 < blind["brier"]
+    assert [bucket["n"] for bucket in known["by_margin"]] == [10] * 4
+    assert known["coverage"][6]["accuracy"] == 1.0  # the surest 70 % are all right
+
+
+def test_flags_are_held_against_wrong_labels_beside_a_threshold_on_the_margin() -> None:
+    """Two of four flagged, both wrong; the two smallest margins have one wrong label."""
+    rows = [_row(n, gold, margin, 1.0, 1) for n, (gold, margin) in enumerate(
+        [(0.0, 1.0), (0.0, 9.0), (1.0, 2.0), (1.0, 8.0)])]  # fmt: skip
+    for row, confidence in zip(rows, (0.4, 0.3, 0.6, 0.7), strict=True):
+        row |= {"confidence": confidence, "flagged": confidence < 0.5}
+    noise = summarise(rows, seed=1, method="implicit")["noise"]
+    assert (noise["precision"], noise["recall"], noise["auroc"]) == (1.0, 1.0, 1.0)
+    assert (noise["margin_precision"], noise["margin_recall"]) == (0.5, 0.5)
+    assert (noise["n"], noise["flagged_share"], noise["wrong_share"]) == (4, 0.5, 0.5)
+
+
+def test_the_detectors_last_look_at_a_pair_counts() -> None:
+    texts = ("Bread dough rises because yeast makes gas in it.", "no")
+    responses = [
+        Response(
+            response_id=f"r{i}", prompt_id="q", prompt=PROMPT, sample=i, text=text,
+            token_ids=[1] * (9 - i), finish_reason="stop", seed=1, model="m", logprob=-1.0,
+            token_logprobs=[-1.0],
+        )
+        for i, text in enumerate(texts)
+    ]  # fmt: skip
+    scores = [
+        Score(response_id=f"r{i}", prompt_id="q", policy_logp=-9.0 + i, base_logp=-9.0,
+              tokens=9 - i, reward=1.0 - i)
+        for i in range(2)
+    ]  # fmt: skip
+    pair = JudgedPair(
+        pair_id="a", prompt_id="q", prompt=PROMPT, chosen=texts[0], rejected=texts[1],
+        chosen_finish_reason="stop", rejected_finish_reason="stop", chosen_id="r0",
+        rejected_id="r1", margin=1.0, probability=0.6, method="implicit",
+    )  # fmt: skip
+    log = [
+        TrainingRow(
+            step=step, pair_id="a", loss=0.7, margin=0.0, extrapolated_margin=None,
+            confidence=confidence, threshold=threshold, flagged=flagged, refined=False,
+            learning_rate=1e-5,
+        )
+        for step, confidence, threshold, flagged in (
+            (0, 0.5, None, False), (1, 0.6, 0.5, False), (2, 0.4, 0.5, True))
+    ]  # fmt: skip
+    annotator = RubricAnnotator(rubric_score)
+    [row] = calibrate([pair], scores, responses, annotator, log)
+    assert row == {
+        "pair_id": "a", "prompt_id": "q", "gold": 1.0, "judge": 1.0, "likelihood": -1.0,
+        "length": -1, "confidence": 0.4, "flagged": True,
+    }  # fmt: skip
+    [unseen] = calibrate([pair], scores, responses, annotator, log[:1])
+    assert (unseen["confidence"], unseen["flagged"]) == (None, None)

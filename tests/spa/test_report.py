@@ -36,7 +36,12 @@ def layout(tmp_path: Path) -> Layout:
         _evaluation(layout, name, win, development)
     _evaluation(layout, "rival", 0.78, 0.8, gamma=4.0)
     for name in ("1", "2"):
-        judged = {"judge_accuracy": 0.7, "likelihood_accuracy": 0.6, "length_accuracy": 0.5}
+        judged = {
+            "judge_accuracy": 0.7, "judge_accuracy_low": 0.6, "judge_accuracy_high": 0.8,
+            "likelihood_accuracy": 0.6, "length_accuracy": 0.5,
+            "reliability": [{"mean": 0.6, "accuracy": 0.7}, {"mean": 0.8, "accuracy": 0.75}],
+            "coverage": [{"mean": 0.5, "accuracy": 0.8}, {"mean": 1.0, "accuracy": 0.7}],
+        }  # fmt: skip
         write_json(layout.calibration(name) / "metrics.json", judged)
         write_json(layout.checks(name), {"kept": 60, "flagged": 4})
     for name in ("0", "1", "2"):
@@ -101,3 +106,25 @@ def test_equal_figures_are_equal_pictures(layout: Layout, tmp_path: Path) -> Non
     rows[3]["win_rate"] = 0.79
     report.draw_win_rate(rows, tmp_path / "c1")
     assert (tmp_path / "c1").read_bytes() != (tmp_path / "a1").read_bytes()
+
+
+def test_words_about_a_judge_follow_from_its_interval(layout: Layout) -> None:
+    rows = report.read_rows(layout, ["1", "2"])
+    good, _ = report.judges_in_words(rows, flipped=0.0)
+    assert good.startswith("The judge of round 1 is right on 70.0% [60.0%, 80.0%] of its pairs")
+    assert "better than chance, and above the better of likelihood and length (60.0%)" in good
+    rows[2] |= {"judge_accuracy": 0.55, "judge_accuracy_low": 0.45, "judge_accuracy_high": 0.65}
+    rows[3] |= {"judge_accuracy": 0.3, "judge_accuracy_low": 0.2, "judge_accuracy_high": 0.4}
+    poor, bad, flips = report.judges_in_words(rows, flipped=0.4)
+    assert "not told apart from chance, and no better than the better of" in poor
+    assert "worse than chance" in bad
+    assert flips.startswith("40% of the seed's labels were turned round on purpose")
+
+
+def test_calibration_is_drawn_also_of_a_round_without_figures(
+    layout: Layout, tmp_path: Path
+) -> None:
+    report.draw_calibration(layout, ["1", "2"], tmp_path / "two.png")
+    write_json(layout.calibration("2") / "metrics.json", {"judge_accuracy": None})
+    report.draw_calibration(layout, ["1", "2"], tmp_path / "one.png")
+    assert (tmp_path / "two.png").read_bytes() != (tmp_path / "one.png").read_bytes()
