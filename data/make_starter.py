@@ -16,7 +16,7 @@ from spa.generation.transformers_engine import TransformersEngine
 from spa.importing import read_prompts
 from spa.layout import Layout
 from spa.models import load_policy, materialise
-from spa.params import load_compute, load_params
+from spa.param_files import load_compute, load_params
 from spa.records import Prompt, Response
 from spa.seeds import rank_key
 

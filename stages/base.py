@@ -17,6 +17,6 @@ def main() -> None:
         layout, base = here.layout, here.params.base
         with track(layout, "base", None, base.model_dump()) as run:
             with replace_folder(layout.policy("base")) as folder:
-                materialise(base.source, folder, root=layout.root)
+                materialise(base.source, folder, root=layout.root, descendant=base.policy)
             run.tags({"model": model_hash(layout.policy("base"))})
         print(f"base: {base.source} is in {layout.show(layout.policy('base'))}")

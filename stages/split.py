@@ -10,7 +10,7 @@ def main() -> None:
     that was there before.
     """
     from spa.files import replace_folder, write_table
-    from spa.importing import read_pairs, read_prompts
+    from spa.importing import Imported, read_pairs, read_prompts
     from spa.records import Pair, Prompt
     from spa.splits import flip_labels, partition
     from spa.tracking import track
@@ -18,7 +18,11 @@ def main() -> None:
     with stage_context() as here:
         layout, split, seed = here.layout, here.params.split, here.params.seed
         with track(layout, "split", None, split.model_dump()) as run:
-            imported = read_pairs(split.source, layout.root, system=split.system)
+            imported = (
+                read_pairs(split.source, layout.root, system=split.system)
+                if split.source
+                else Imported([], (), 0)
+            )
             pools = partition(
                 imported.pairs,
                 read_prompts(split.prompts, layout.root, system=split.system)

@@ -18,8 +18,9 @@ TrainRound = Annotated[
 def main(round: TrainRound) -> None:
     """Train the policy of a round from the policy of the round before, against it.
 
-    Round 0 is DPO on the human seed. From round 1 on, the loss softens the labels of the
-    least certain pairs (train.alpha, train.noise_share, rounds.N.train.lambda).
+    Round 0 is DPO on the human seed, or base.policy in its place. From round 1 on, the loss
+    softens the labels of the least certain pairs (train.alpha, train.noise_share,
+    rounds.N.train.lambda).
     """
     import torch
 
@@ -30,6 +31,9 @@ def main(round: TrainRound) -> None:
     from spa.training import Trainer
 
     with stage_context(round) as here:
+        if round == 0 and here.params.base.policy is not None:
+            adopt(here, here.params.base.policy)
+            return
         layout = here.layout
         settings = here.params.train
         if round == 0:
@@ -60,6 +64,22 @@ def main(round: TrainRound) -> None:
             run.tags({"model": model_hash(layout.policy(round))})
         steps, softened = log[-1].step + 1, sum(row.refined for row in log)
         print(f"train@{round}: {steps} steps on {len(log)} pairs, {softened} labels softened")
+
+
+def adopt(here: Context, source: str) -> None:
+    """Round 0 without a human seed: an aligned model takes its place, and nothing is trained."""
+    from spa.files import replace_folder, write_table
+    from spa.models import materialise, model_hash
+    from spa.records import TrainingRow
+    from spa.tracking import track
+
+    layout = here.layout
+    with track(layout, "seed", 0, {"policy": source}) as run:
+        with replace_folder(layout.policy(0)) as folder:
+            materialise(source, folder, root=layout.root)
+        write_table(layout.training_log(0), [], TrainingRow)
+        run.tags({"model": model_hash(layout.policy(0))})
+    print(f"train@0: {source} takes the seed's place; nothing was trained")
 
 
 def token_pairs(here: Context, round: int, encoder: "Encoder") -> "list[TokenPair]":

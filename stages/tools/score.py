@@ -29,7 +29,7 @@ def main(file: File, policy: Policy, reference: Reference, out: Out, as_json: Js
     from spa.files import write_rows
     from spa.importing import read_answers
     from spa.layout import Layout
-    from spa.params import load_compute
+    from spa.param_files import load_compute
 
     compute = load_compute(Layout.near().compute)
     answers = read_answers(str(file), Path.cwd())

@@ -7,7 +7,7 @@ import pytest
 import yaml
 
 from spa.errors import ParamsError
-from spa.params import check_params, load_compute, load_params
+from spa.param_files import check_params, load_compute, load_params
 
 ROOT = Path(__file__).parents[2]
 
@@ -98,3 +98,12 @@ def test_compute_is_found_out_where_nothing_is_said(tmp_path: Path) -> None:
     (tmp_path / "compute.yaml").write_text("generate_batch: 0\nfoo: 1")
     with pytest.raises(ParamsError, match=r"generate_batch: found 0.*foo: unknown key"):
         load_compute(tmp_path / "compute.yaml")
+
+
+def test_round_zero_has_a_seed_or_a_policy_and_not_both(raw: dict[str, Any]) -> None:
+    raw["split"]["seed_pairs"] = 0
+    assert [f.split(":")[0] for f in check_params(raw)[1]] == ["split.seed_pairs"]
+    raw["base"]["policy"] = "models/instruct"
+    assert check_params(raw)[1] == []
+    raw["split"]["seed_pairs"] = 60
+    assert [f.split(":")[0] for f in check_params(raw)[1]] == ["base.policy"]

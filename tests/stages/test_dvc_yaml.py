@@ -11,7 +11,17 @@ from spa.layout import Layout
 
 ROOT = Path(__file__).parents[2]
 DVC = yaml.safe_load((ROOT / "dvc.yaml").read_text(encoding="utf-8"))
-PLUMBING = {"errors", "layout", "files", "tracking", "lineage", "records", "params", "seeds"}
+PLUMBING = {
+    "errors",
+    "layout",
+    "files",
+    "tracking",
+    "lineage",
+    "records",
+    "params",
+    "param_files",
+    "seeds",
+}
 """Modules that compute no result; a change in them reruns nothing."""
 
 FILES = {

@@ -1,0 +1,152 @@
+"""Reading params.yaml and compute.yaml: all their faults at once, each with its key."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import ValidationError
+
+from spa.errors import ParamsError
+from spa.params import OVERRIDABLE, Compute, Params, Section, merged
+
+
+def _location(parts: tuple[int | str, ...]) -> str:
+    return ".".join(str(part) for part in parts)
+
+
+def _describe(error: ValidationError, prefix: str = "") -> Iterator[str]:
+    for fault in error.errors():
+        key = prefix + _location(fault["loc"])
+        if fault["type"] == "extra_forbidden":
+            yield f"{key}: unknown key (a slip of the pen?)"
+        elif fault["type"] == "missing":
+            yield f"{key}: missing"
+        else:
+            yield f"{key}: found {fault['input']!r}, {fault['msg'][:1].lower()}{fault['msg'][1:]}"
+
+
+def _faults(kind: type[Section], value: Any) -> list[str]:
+    try:
+        kind.model_validate(value)
+    except ValidationError as error:
+        return list(_describe(error))
+    return []
+
+
+def _override_faults(name: str, kind: type[Section], raw: dict[str, Any]) -> Iterator[str]:
+    """Faults of each round's overrides of one section, without the section's own faults."""
+    section, rounds = raw.get(name) or {}, raw.get("rounds")
+    if not isinstance(section, dict) or not isinstance(rounds, dict):
+        return
+    own = _faults(kind, section)
+    for key, line in rounds.items():
+        overrides = line.get(name) if isinstance(line, dict) else None
+        if isinstance(overrides, dict):
+            found = _faults(kind, merged(section, overrides))
+            yield from (f"rounds.{key}.{name}.{text}" for text in found if text not in own)
+
+
+def _round_faults(raw: dict[str, Any]) -> Iterator[str]:
+    rounds = raw.get("rounds")
+    if not isinstance(rounds, dict):
+        return
+    earlier = {"0"}
+    for key, line in rounds.items():
+        if not isinstance(key, str):
+            yield f'rounds.{key}: the key is a number; quote it ("{key}":), or DVC drops the round'
+        elif not key.isdigit() or key == "0":
+            yield f'rounds.{key}: found {key!r}, wanted a number from "1" in quotes'
+        prev = line.get("prev") if isinstance(line, dict) else None
+        if isinstance(prev, str) and prev not in earlier:
+            wanted = ", ".join(sorted(earlier))
+            yield f"rounds.{key}.prev: found {prev!r}, wanted an earlier round ({wanted})"
+        earlier.add(str(key))
+
+
+def _judge_faults(raw: dict[str, Any]) -> Iterator[str]:
+    """Judges that name no model, in the section and with each round's overrides."""
+    section, rounds = raw.get("judge") or {}, raw.get("rounds")
+    if not isinstance(section, dict):
+        return
+    overrides: dict[str, Any] = {"judge": {}}
+    for key, line in rounds.items() if isinstance(rounds, dict) else []:
+        overrides[f"rounds.{key}.judge"] = line.get("judge") if isinstance(line, dict) else None
+    for where, own in overrides.items():
+        judge = merged(section, own) if isinstance(own, dict) else {}
+        if judge.get("method") == "reward_model" and not judge.get("model"):
+            yield f"{where}.model: missing; wanted a folder, as the method is reward_model"
+
+
+def _seed_faults(raw: dict[str, Any]) -> Iterator[str]:
+    """Round 0 learns from labels or is another model's: one of the two, and not both."""
+    base, split = raw.get("base"), raw.get("split")
+    if not isinstance(base, dict) or not isinstance(split, dict):
+        return
+    pairs, policy = split.get("seed_pairs"), base.get("policy")
+    if pairs == 0 and policy is None:
+        yield "split.seed_pairs: found 0; wanted labelled pairs, or base.policy in their place"
+    if pairs and policy is not None:
+        yield (
+            f"base.policy: given beside {pairs} seed pairs, which would train nothing; wanted "
+            "one of the two; set split.seed_pairs to 0"
+        )
+
+
+def check_params(raw: Any) -> tuple[Params | None, list[str]]:
+    """Validate the content of params.yaml; returns the params, or all faults, never both."""
+    if not isinstance(raw, dict):
+        return None, [f"found {type(raw).__name__}, wanted a mapping of sections"]
+    faults: list[str] = []
+    params = None
+    try:
+        quoted = {**raw}
+        if isinstance(raw.get("rounds"), dict):
+            quoted["rounds"] = {str(key): value for key, value in raw["rounds"].items()}
+        params = Params.model_validate(quoted)
+    except ValidationError as error:
+        faults += _describe(error)
+    for name, kind in OVERRIDABLE.items():
+        faults += _override_faults(name, kind, raw)
+    faults += _round_faults(raw)
+    faults += _judge_faults(raw)
+    faults += _seed_faults(raw)
+    return (None, faults) if faults else (params, [])
+
+
+def _read_yaml(path: Path) -> Any:
+    try:
+        return yaml.safe_load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise ParamsError(
+            f"{path}: not found; wanted the numbers of the experiment; copy one from presets/"
+        ) from error
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        text = " ".join(str(error).split())
+        raise ParamsError(f"{path}: is not YAML: {text}") from error
+
+
+def load_params(path: Path) -> Params:
+    """Read and check params.yaml.
+
+    Raises:
+        ParamsError: with every fault of the file in one line.
+    """
+    params, faults = check_params(_read_yaml(path))
+    if params is None:
+        raise ParamsError(f"{path.name}: {'; '.join(faults)}")
+    return params
+
+
+def load_compute(path: Path) -> Compute:
+    """Read compute.yaml; a missing file means that everything is found out.
+
+    Raises:
+        ParamsError: with every fault of the file in one line.
+    """
+    if not path.exists():
+        return Compute()
+    try:
+        return Compute.model_validate(_read_yaml(path) or {})
+    except ValidationError as error:
+        raise ParamsError(f"{path.name}: {'; '.join(_describe(error))}") from error
