@@ -1,6 +1,6 @@
 """Calibration: a judge's labels, and its cheapest rivals' labels, against an annotator's."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from itertools import combinations
 from typing import Any
 
@@ -142,6 +142,28 @@ def _agreement(rows: Sequence[Row]) -> dict[str, float | None]:
         both = [row[first] * row[second] > 0 for row in rows if row[first] and row[second]]
         found[f"{first}-{second}"] = sum(both) / len(both) if both else None
     return found
+
+
+def seed_noise(log: Sequence[TrainingRow], flipped: Collection[str]) -> Row | None:
+    """The noise detector of round 0 against the seed labels that were turned round on purpose.
+
+    Args:
+        log: round 0's training log; the detector watches there and softens nothing.
+        flipped: ids of the pairs with a turned label (`split.flip_seed_labels`).
+
+    Returns:
+        Precision, recall and AUROC of its last look at each pair; None where no label was
+        turned or the detector never looked.
+    """
+    seen = {row.pair_id: row for row in log if row.threshold is not None}
+    if not flipped or not seen:
+        return None
+    wrong = [name in flipped for name in seen]
+    return {
+        "n": len(seen),
+        **reliability.detection([row.flagged for row in seen.values()], wrong),
+        "auroc": reliability.auroc([-row.confidence for row in seen.values()], wrong),
+    }
 
 
 def _noise(rows: Sequence[Row]) -> Mapping[str, float | int | None] | None:

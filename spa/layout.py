@@ -66,6 +66,11 @@ class Layout:
         """`seed`, `development`, `test`, `gold`, `hidden_gold`, or a round's number."""
         return self.pools / f"{name}.parquet"
 
+    @property
+    def flipped_seed(self) -> Path:
+        """Ids of the seed pairs whose label `split.flip_seed_labels` turned round."""
+        return self.pools / "flipped_seed.json"
+
     def round(self, round: str | int) -> Path:
         return self.data / ("base" if round == "base" else f"round-{round}")
 

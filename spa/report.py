@@ -102,12 +102,13 @@ def in_words(rows: Sequence[Row]) -> list[str]:
     return sentences
 
 
-def judges_in_words(rows: Sequence[Row], *, flipped: float) -> list[str]:
+def judges_in_words(rows: Sequence[Row], *, flipped: float, noise: Row | None = None) -> list[str]:
     """What calibration found about each round's judge, in sentences.
 
     Args:
         rows: from `read_rows`.
         flipped: share of the seed's labels that were turned round (`split.flip_seed_labels`).
+        noise: what round 0's noise detector made of them (`calibration.seed_noise`).
     """
     sentences = []
     for row in rows:
@@ -132,6 +133,12 @@ def judges_in_words(rows: Sequence[Row], *, flipped: float) -> list[str]:
         sentences.append(
             f"{flipped:.0%} of the seed's labels were turned round on purpose; these judges "
             "learnt from them."
+        )
+    if noise and noise["auroc"] is not None:
+        sentences.append(
+            f"Of the {noise['n']} seed pairs that round 0's noise detector looked at, "
+            f"{noise['wrong_share']:.0%} have a turned label; its confidence ranks them with an "
+            f"AUROC of {noise['auroc']:.2f} (0.5 is chance)."
         )
     return sentences
 

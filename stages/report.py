@@ -9,13 +9,17 @@ def main() -> None:
     Writes summary.json and rounds.csv, which belong in git, and pictures.
     """
     from spa import report
-    from spa.files import replace_file, write_json
+    from spa.calibration import seed_noise
+    from spa.files import read_json, read_table, replace_file, write_json
+    from spa.records import TrainingRow
     from spa.tracking import log_artifacts, log_rounds
 
     with stage_context() as here:
         layout, rounds = here.layout, list(here.params.rounds)
         rows = report.read_rows(layout, rounds)
-        write_json(layout.report / "summary.json", report.summary(rows))
+        log = read_table(layout.training_log(0), TrainingRow)
+        noise = seed_noise(log, read_json(layout.flipped_seed))
+        write_json(layout.report / "summary.json", {**report.summary(rows), "seed_noise": noise})
         with replace_file(layout.report / "rounds.csv") as file:
             file.write_text(report.to_csv(rows), encoding="utf-8")
         names = ("win_rate", "reward_kl", "training", "calibration")
@@ -31,5 +35,7 @@ def main() -> None:
         log_rounds(layout, rows)
         log_artifacts(layout, [layout.report / "summary.json", *pictures])
         print(report.to_table(rows))
-        judged = report.judges_in_words(rows, flipped=here.params.split.flip_seed_labels)
+        judged = report.judges_in_words(
+            rows, flipped=here.params.split.flip_seed_labels, noise=noise
+        )
         print("\n".join(["", *report.in_words(rows), *judged]))

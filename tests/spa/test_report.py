@@ -128,3 +128,12 @@ def test_calibration_is_drawn_also_of_a_round_without_figures(
     write_json(layout.calibration("2") / "metrics.json", {"judge_accuracy": None})
     report.draw_calibration(layout, ["1", "2"], tmp_path / "one.png")
     assert (tmp_path / "two.png").read_bytes() != (tmp_path / "one.png").read_bytes()
+
+
+def test_what_round_zeros_detector_made_of_turned_labels_is_said(layout: Layout) -> None:
+    rows = report.read_rows(layout, ["1", "2"])
+    noise = {"n": 40, "wrong_share": 0.4, "auroc": 0.61}
+    said = " ".join(report.judges_in_words(rows, flipped=0.4, noise=noise))
+    assert "40% of the seed's labels were turned round" in said
+    assert "AUROC of 0.61" in said
+    assert "AUROC" not in " ".join(report.judges_in_words(rows, flipped=0.4))

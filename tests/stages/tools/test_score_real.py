@@ -1,0 +1,110 @@
+"""`spa score` on 500 answers of the real model: exact, and with one model in memory."""
+
+import json
+import math
+import os
+import sys
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+import torch
+
+from spa.importing import read_answers, read_pairs
+from spa.models import load_policy, save_policy
+from spa.params import Compute
+
+pytestmark = pytest.mark.slow
+ROOT = Path(__file__).parents[3]
+ANSWERS = 500
+CPU = Compute(device="cpu", dtype="float32")
+READS_ALONE = """
+import sys
+from pathlib import Path
+from spa.answers import _read_by
+from spa.importing import read_answers
+from spa.models import load_encoder
+from spa.params import Compute
+file, folder = map(Path, sys.argv[1:])
+answers, encoder = read_answers(str(file), Path.cwd()), load_encoder(folder)
+sequences = [encoder.sequence(a.prompt, a.text, a.finish_reason) for a in answers]
+_read_by(folder, answers, sequences, Compute(device="cpu"), "alone")
+"""
+
+
+@pytest.fixture(scope="module")
+def moved_folder(real_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The real model after a small random step, a second model of the same vocabulary."""
+    policy = load_policy(real_folder, CPU)
+    random = torch.Generator().manual_seed(3)
+    with torch.no_grad():
+        for weight in policy.model.parameters():
+            weight += 0.02 * weight.std() * torch.randn(weight.shape, generator=random)
+    folder = tmp_path_factory.mktemp("moved")
+    save_policy(policy.model, policy.encoder.tokenizer, folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The starter's own answers: 456 of the model's samples, and 44 moved to another question."""
+    pairs = read_pairs("data/raw/starter/pairs.jsonl", ROOT).pairs
+    rows = [
+        {"prompt": p.prompt, "response": text, "finish_reason": finish}
+        for p in pairs
+        for text, finish in (
+            (p.chosen, p.chosen_finish_reason),
+            (p.rejected, p.rejected_finish_reason),
+        )
+    ]
+    rows += [{**rows[i], "prompt": rows[i + 7]["prompt"]} for i in range(ANSWERS - len(rows))]
+    path = tmp_path_factory.mktemp("answers") / "answers.jsonl"
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    return path
+
+
+@torch.no_grad()
+def _one_at_a_time(folder: Path, file: Path) -> list[float]:
+    """Sums of log softmax over the answer's positions, no batch, no padding, no shortcut."""
+    policy = load_policy(folder, CPU)
+    sums = []
+    for answer in read_answers(str(file), ROOT):
+        sequence = policy.encoder.sequence(answer.prompt, answer.text, answer.finish_reason)
+        ids = torch.tensor([sequence.prompt + sequence.answer])
+        logps = policy.model(input_ids=ids).logits[0, :-1].log_softmax(-1)
+        start = len(sequence.prompt)
+        sums.append(
+            math.fsum(float(logps[at - 1, ids[0, at]]) for at in range(start, ids.shape[1]))
+        )
+    return sums
+
+
+def _peak(*command: str) -> int:
+    """Peak resident memory of a command, in bytes."""
+    child = os.spawnvp(os.P_NOWAIT, command[0], command)
+    _, status, usage = os.wait4(child, 0)
+    assert status == 0
+    return usage.ru_maxrss * 1024
+
+
+def test_five_hundred_answers_as_one_by_one_and_one_model_in_memory(
+    real_folder: Path, moved_folder: Path, file: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "scores.parquet"
+    alone = _peak(sys.executable, "-c", READS_ALONE, str(file), str(real_folder))
+    both = _peak(
+        str(Path(sys.executable).parent / "spa"), "score", str(file),
+        "--policy", str(moved_folder), "--reference", str(real_folder), "--out", str(out),
+    )  # fmt: skip
+    weights = (real_folder / "model.safetensors").stat().st_size
+    table = pq.read_table(out).to_pydict()
+    assert len(table["reward"]) == ANSWERS
+    errors = {}
+    for column, folder in (("policy_logp", moved_folder), ("reference_logp", real_folder)):
+        expected = _one_at_a_time(folder, file)
+        errors[column] = max(abs(a - b) for a, b in zip(table[column], expected, strict=True))
+    gaps = [abs(reward) for reward in table["reward"]]
+    print(f"largest errors {errors}; mean |reward| {sum(gaps) / ANSWERS:.2f} nats")
+    print(f"peak {both / 2**20:.0f} MiB, {alone / 2**20:.0f} with one model alone")
+    assert max(errors.values()) < 1e-4
+    assert both < alone + 0.25 * weights
