@@ -67,7 +67,7 @@ def calibrate(
     ]
 
 
-def correct(rows: Sequence[Row], judge: str) -> list[float]:
+def correct(rows: Sequence[Mapping[str, Any]], judge: str) -> list[float]:
     """Whether a judge is right on each pair that the annotator does not call a tie.
 
     1 right, 0 wrong, 0.5 where the judge has no opinion.

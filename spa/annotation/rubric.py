@@ -84,17 +84,25 @@ def _subject_points(question: str, said: list[str]) -> int:
 
 
 def _sentence_points(answer: str) -> int:
-    lengths = [n for sentence in _SENTENCE.split(answer) if (n := len(words(sentence)))]
+    lengths = sentence_lengths(answer)
     mean = sum(lengths) / len(lengths)
     return 0 if mean < CHOPPY else sum(mean <= bound for bound in SENTENCE_WORDS)
 
 
+def is_gibberish(answer: str, said: list[str]) -> bool:
+    """Fewer than 4 words, mostly something else than letters, or mostly words said before."""
+    return len(said) < 4 or _letter_share(answer) < 0.6 or len(set(said)) * 2 < len(said)
+
+
+def sentence_lengths(answer: str) -> list[int]:
+    """Words of each sentence that has any."""
+    return [n for sentence in _SENTENCE.split(answer) if (n := len(words(sentence)))]
+
+
 def _is_junk(question: str, answer: str, said: list[str], finished: bool) -> bool:
     return (
-        len(said) < 4
-        or _letter_share(answer) < 0.6
+        is_gibberish(answer, said)
         or Counter(said).most_common(1)[0][1] * 3 >= len(said)
-        or len(set(said)) * 2 < len(said)
         or (finished and not _SENTENCE_END.search(answer))
         or not (_stems(words(question)) & _stems(said))
     )

@@ -1,0 +1,70 @@
+"""Inference of the studies, by hand, and the studies' rubrics on answers made up for them."""
+
+from pathlib import Path
+
+import pytest
+
+from benchmarks import study
+from spa.annotation.annotator import Answer
+from spa.annotation.rubric_annotator import load_rubric
+from spa.params import Rubric
+from spa.records import Message
+
+ROOT = Path(__file__).parents[2]
+QUESTION: list[Message] = [{"role": "user", "content": "Why does bread rise?"}]
+PLAIN = "The yeast eats the sugar. It makes gas, and the gas lifts the dough."
+HARD = (
+    "Fermentation of available carbohydrates by microorganisms generates carbon dioxide, whose "
+    "accumulation within the viscoelastic gluten network produces expansion."
+)
+
+
+def _score(rubric: str, text: str, finish: str = "stop") -> float:
+    annotator = load_rubric(Rubric(file=f"benchmarks/rubrics/{rubric}.py", function="score"), ROOT)
+    return annotator.rate([(QUESTION, Answer(text, finish))])[0]  # type: ignore[arg-type]
+
+
+def test_merging_changes_nested_keys_and_neither_argument() -> None:
+    base = {"a": {"b": 1, "c": 2}, "d": 3}
+    assert study.merged(base, {"a": {"b": 5}, "e": 6}) == {"a": {"b": 5, "c": 2}, "d": 3, "e": 6}
+    assert base == {"a": {"b": 1, "c": 2}, "d": 3}
+
+
+def test_holm_by_hand() -> None:
+    found = study.holm({"a": 0.04, "b": 0.01, "c": 0.03})
+    assert found == pytest.approx({"b": 0.03, "c": 0.06, "a": 0.06})
+    assert study.holm({"a": 0.9, "b": 0.8}) == {"b": 1.0, "a": 1.0}
+
+
+def test_an_effect_that_seeds_disagree_on_has_a_wider_interval_than_one_they_share() -> None:
+    shared, p_shared = study.over_seeds([[0.2, 0.4] * 50] * 3)
+    split, p_split = study.over_seeds([[1.1, 1.3] * 50, [0.2, 0.4] * 50, [-0.7, -0.5] * 50])
+    assert shared.mean == pytest.approx(split.mean) == pytest.approx(0.3)
+    assert shared.low > 0.25
+    assert split.low < 0 < split.high
+    assert p_shared == pytest.approx(1e-4)
+    assert p_split > 0.1
+
+
+def test_easy_reading_is_by_hand_the_automated_readability_index() -> None:
+    """PLAIN: 54 letters in 14 words in 2 sentences; grade 0.24."""
+    letters = sum(c.isalpha() for c in PLAIN)
+    grade = 4.71 * letters / 14 + 0.5 * 14 / 2 - 21.43
+    assert _score("easy", PLAIN) == pytest.approx((18 - max(grade, 0)) / 18)
+    assert _score("easy", HARD) == 0.0
+    assert _score("easy", PLAIN, "length") == _score("easy", PLAIN)
+
+
+def test_short_and_long_want_the_opposite() -> None:
+    more = f"{PLAIN} {HARD}"
+    assert _score("short", PLAIN) == pytest.approx(1 - 14 / 64)
+    assert _score("short", PLAIN, "length") == pytest.approx((1 - 14 / 64) / 2)
+    assert _score("long", PLAIN) == pytest.approx(14 / 64)
+    assert _score("short", more) < _score("short", PLAIN)
+    assert _score("long", more) > _score("long", PLAIN)
+
+
+@pytest.mark.parametrize("rubric", ["easy", "short", "long"])
+@pytest.mark.parametrize("junk", ["👉🎉⚡", "Yes.", "no no no no no no no no", "1 2 3 4 5 6 = 21"])
+def test_no_rubric_is_pleased_by_junk(rubric: str, junk: str) -> None:
+    assert _score(rubric, junk) == 0.0
