@@ -51,7 +51,7 @@ def _round_faults(raw: dict[str, Any]) -> Iterator[str]:
     rounds = raw.get("rounds")
     if not isinstance(rounds, dict):
         return
-    earlier = {"0"}
+    earlier = {"0", "rival"}
     for key, line in rounds.items():
         if not isinstance(key, str):
             yield f'rounds.{key}: the key is a number; quote it ("{key}":), or DVC drops the round'

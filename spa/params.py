@@ -173,6 +173,7 @@ class Round(Section):
     """One line of `rounds`: where it starts from, how many prompts, what it does otherwise."""
 
     prev: str
+    """The round whose policy it starts from: an earlier one, or `rival`, the amplified seed."""
     prompts: Positive
     generate: dict[str, Any] = {}
     judge: dict[str, Any] = {}

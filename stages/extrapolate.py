@@ -7,11 +7,12 @@ def main() -> None:
     """Amplify what the seed taught, without training: base + gamma * (seed - base).
 
     Gamma is chosen by win rate on development prompts, the smaller one at a tie; the chosen
-    policy is evaluated on the test prompts like every round. If the rounds do not beat it,
-    they were not worth their cost. Source: ExPO, arXiv:2404.16792.
+    policy is written to data/round-rival/policy and evaluated on the test prompts like every
+    round. If the rounds do not beat it, they were not worth their cost; a round with
+    `prev: rival` starts from it. Source: ExPO, arXiv:2404.16792.
     """
     from spa.evaluation import outputs_json
-    from spa.models import load_amplified
+    from spa.models import load_policy, model_hash
     from spa.tracking import track
     from stages._evaluating import (
         describe,
@@ -27,8 +28,9 @@ def main() -> None:
         with track(layout, "rival", "rival", here.params.rival.model_dump()) as run:
             tried = {g: development_win_rate(here, g) for g in sorted(here.params.rival.gammas)}
             gamma = max(tried, key=lambda g: (tried[g], -g))
-            policy = load_amplified(layout.policy("base"), layout.policy("0"), gamma, here.compute)
-            responses = sample_held_out(here, policy, f"rival-{gamma}")
+            save_amplified(here, gamma)
+            policy = load_policy(layout.policy("rival"), here.compute)
+            responses = sample_held_out(here, policy, model_hash(layout.policy("rival")))
             gold = gold_logps(here, policy)
             del policy  # one model in memory at a time
             kl = drift(here, responses["test"])
@@ -38,8 +40,21 @@ def main() -> None:
                 here, "rival", outputs, gold, kl_to_base=kl, gamma=gamma, tried=tries
             )
             run.metrics(numbers(metrics))
+            run.tags({"model": model_hash(layout.policy("rival"))})
         where = layout.evaluation("rival").relative_to(layout.root)
         print(describe(f"rival (gamma {gamma:g})", where, metrics))
+
+
+def save_amplified(here: Context, gamma: float) -> None:
+    """Write the policy amplified by gamma, in float32."""
+    from spa.files import replace_folder
+    from spa.models import load_amplified, save_policy
+
+    layout = here.layout
+    compute = here.compute.model_copy(update={"dtype": "float32"})
+    policy = load_amplified(layout.policy("base"), layout.policy("0"), gamma, compute)
+    with replace_folder(layout.policy("rival")) as folder:
+        save_policy(policy.model, policy.encoder.tokenizer, folder)
 
 
 def development_win_rate(here: Context, gamma: float) -> float:

@@ -100,7 +100,7 @@ def reference_logps(
             return [0.0] * len(responses)
         case "previous":
             prev = here.params.round(round).prev
-            if prev == "0":
+            if prev in ("0", "rival"):
                 return base_logps
             return read_by(here, here.params.round(int(prev)).prev, responses)
 

@@ -9,10 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 import yaml
+from safetensors.torch import load_file
 
 from spa.files import hash_folder, read_table
 from spa.layout import Layout
+from spa.models import model_hash
 from spa.records import JudgedPair, Pair, Prompt, Response, Score, TrainingRow
 from tests.pipeline.tiny_params import write_pipeline
 
@@ -94,6 +97,14 @@ def test_training_starts_at_margin_zero_as_its_reference_is_the_policy_before(do
         assert [row.margin for row in first] == pytest.approx([0] * len(first), abs=1e-3)
 
 
+def test_the_rivals_policy_lies_on_the_line_from_base_to_seed(done: Layout) -> None:
+    base, seed, rival = (
+        load_file(done.policy(name) / "model.safetensors") for name in ("base", "0", "rival")
+    )
+    for name, weight in rival.items():
+        torch.testing.assert_close(weight, base[name] + 2.0 * (seed[name] - base[name]))
+
+
 def test_nothing_is_done_twice_and_stages_by_hand_leave_it_so(done: Layout) -> None:
     assert _ran(_repro(done.root)) == []
     for command in (("judge", "--round", "2"), ("filter", "--round", "1"), ("split",)):
@@ -120,6 +131,10 @@ def _other_beta_in_round_2(params: dict[str, Any]) -> None:
     params["rounds"]["2"]["train"].update(beta=0.3)
 
 
+def _start_from_the_rival(params: dict[str, Any]) -> None:
+    params["rounds"]["1"]["prev"] = "rival"
+
+
 def _stale(layout: Layout) -> set[str]:
     return set(json.loads(_run(layout.root, "dvc", "status", "--json")))
 
@@ -144,3 +159,13 @@ def test_a_second_clean_run_gives_the_same_bytes(
     _repro(folder, "train@2")
     for name in ("base", "0", "1", "2"):
         assert hash_folder(Layout(folder).round(name)) == hash_folder(done.round(name))
+
+
+@pytest.mark.parametrize("changed", [_start_from_the_rival], indirect=True)
+def test_rounds_may_start_from_the_rival(changed: Layout) -> None:
+    """The last test, as it leaves round 1 changed."""
+    _repro(changed.root, "judge@1", "train@1")
+    sampled = {r.model for r in read_table(changed.responses(1), Response)}
+    assert sampled == {model_hash(changed.policy("rival"))}
+    first = [r for r in read_table(changed.training_log(1), TrainingRow) if r.step == 0]
+    assert [row.margin for row in first] == pytest.approx([0] * len(first), abs=1e-3)

@@ -107,3 +107,12 @@ def test_round_zero_has_a_seed_or_a_policy_and_not_both(raw: dict[str, Any]) -> 
     assert check_params(raw)[1] == []
     raw["split"]["seed_pairs"] = 60
     assert [f.split(":")[0] for f in check_params(raw)[1]] == ["base.policy"]
+
+
+def test_a_round_starts_from_an_earlier_one_or_the_rival(raw: dict[str, Any]) -> None:
+    raw["rounds"]["1"]["prev"] = "rival"
+    assert check_params(raw)[1] == []
+    raw["rounds"]["1"]["prev"] = "base"
+    assert check_params(raw)[1] == [
+        "rounds.1.prev: found 'base', wanted an earlier round (0, rival)"
+    ]
