@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
@@ -173,6 +174,50 @@ def test_the_threshold_of_a_step_knows_earlier_steps_only(tiny_folder: Path) -> 
         for row in rows:
             if row.threshold is not None:
                 assert min(seen) <= row.threshold <= max(seen)
+
+
+@pytest.mark.parametrize("micro_pairs", [1, 2, 4, 8])
+def test_k_percent_are_flagged_at_any_micro_batch(tiny_folder: Path, micro_pairs: int) -> None:
+    """The authors' code compares micro-batch means and flags 20 to 34 %.
+
+    The pairs bring references that spread their margins once and for all: while a policy that
+    has just begun to move spreads them itself, more than a tenth lie below the tenth before.
+    """
+    random = np.random.default_rng(5)
+    pairs = [replace(p, reference=tuple(random.normal(-50, 5, 2))) for p in _pairs(480)]
+    _, log = _train(
+        tiny_folder, pairs=pairs, micro_pairs=micro_pairs, learning_rate=1e-6, batch_size=8,
+        epochs=1, noise_share=0.1, noise_window=50,
+    )  # fmt: skip
+    looked = [row for row in log if row.threshold is not None]
+    assert len(looked) >= 400
+    assert sum(row.flagged for row in looked) / len(looked) == pytest.approx(0.1, abs=0.03)
+
+
+def test_a_larger_share_doubts_more_and_a_longer_window_looks_further_back(
+    tiny_folder: Path,
+) -> None:
+    runs = {
+        (share, window): _train(tiny_folder, alpha=0.0, noise_share=share, noise_window=window)[1]
+        for share, window in ((0.25, 8), (0.5, 8), (0.25, 16))
+    }
+    flagged = {key: sum(row.flagged for row in log) for key, log in runs.items()}
+    assert flagged[0.5, 8] > flagged[0.25, 8] > 0
+    for key, log in runs.items():
+        last = [row for row in log if row.step == 5]
+        seen = [row.confidence for row in log if row.step < 5][-key[1] :]
+        assert last[0].threshold == pytest.approx(np.quantile(seen, key[0]))
+
+
+def test_beta_scales_the_margin(tiny_folder: Path, tiny: Policy) -> None:
+    rows = [score(tiny.model, [p.chosen, p.rejected], token_budget=99) for p in _pairs()]
+    moved = [
+        replace(p, reference=(math.fsum(chosen) - 2, math.fsum(rejected)))
+        for p, (chosen, rejected) in zip(_pairs(), rows, strict=True)
+    ]
+    for beta in (0.1, 0.5):
+        _, log = _train(tiny_folder, pairs=moved, beta=beta)
+        assert log[0].margin == pytest.approx(beta * 2, abs=1e-4)
 
 
 def test_steps_are_the_floor_of_pairs_over_batch() -> None:
