@@ -2,11 +2,13 @@
 
 import math
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from accelerate import Accelerator
+from accelerate.utils import DistributedDataParallelKwargs, gather_object
 from torch import Tensor
 from tqdm import tqdm
 
@@ -17,8 +19,10 @@ from spa.logprobs import Batch, answer_logits, make_batch, score, token_logprobs
 from spa.loss import dpo_margin, refined_loss
 from spa.params import Train
 from spa.records import TrainingRow
-from spa.seeds import generator
+from spa.schedule import Plan, make_batches, make_plan, rate_factor
 from spa.threshold import RollingThreshold
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -35,56 +39,6 @@ class TokenPair:
     reference: tuple[float, float] | None = None
 
 
-@dataclass(frozen=True)
-class Plan:
-    """When what happens, in optimiser steps counted from 0.
-
-    `gate` is the first step that may soften a label; from `look` on the detector works, so
-    that its window is full at the gate.
-    """
-
-    steps: int
-    gate: int
-    look: int
-
-
-def make_plan(pairs: int, settings: Train) -> Plan:
-    """Steps of a training run: epochs * pairs / batch size, a last part batch left out.
-
-    Raises:
-        TrainingError: there are fewer pairs than one batch takes.
-    """
-    steps = settings.epochs * pairs // settings.batch_size
-    if steps == 0:
-        raise TrainingError(
-            f"train: found {pairs} pairs in {settings.epochs} epochs; wanted at least one batch of "
-            f"{settings.batch_size}; add pairs or lower train.batch_size"
-        )
-    gate = math.ceil(settings.warmup_gate * steps)
-    return Plan(steps, gate, max(0, gate - math.ceil(settings.noise_window / settings.batch_size)))
-
-
-def make_batches(pairs: int, settings: Train, *, seed: int, round: int) -> list[list[int]]:
-    """Positions of the pairs of every step; each epoch is a permutation of its own."""
-    order: list[int] = []
-    for epoch in range(settings.epochs):
-        order += generator(seed, "train", round, epoch).permutation(pairs).tolist()
-    size = settings.batch_size
-    return [order[s * size : (s + 1) * size] for s in range(make_plan(pairs, settings).steps)]
-
-
-def rate_factor(step: int, steps: int, warmup_share: float) -> float:
-    """Share of the learning rate at a step counted from 0: a linear rise, then a cosine to 0.
-
-    The rise begins above 0, unlike transformers' own schedule, whose first step learns
-    nothing: a whole tenth of a small round.
-    """
-    rise = math.ceil(warmup_share * steps)
-    if step < rise:
-        return (step + 1) / (rise + 1)
-    return 0.5 * (1 + math.cos(math.pi * (step - rise) / max(1, steps - rise)))
-
-
 class Trainer:
     """Trains one policy in place on one set of pairs.
 
@@ -92,6 +46,9 @@ class Trainer:
     chance. The reference's log-probabilities are the policy's own before the first step,
     computed for the pairs that do not bring them; a second model is loaded only where the
     detector extrapolates (lambda above 0).
+
+    Under a launcher that starts several processes, each step's pairs are shared out between
+    them; gradients, the threshold and the log are those of all pairs, on every process.
     """
 
     def __init__(
@@ -119,12 +76,15 @@ class Trainer:
             bfloat16: compute in bfloat16 with float32 weights.
         """
         self._accelerator = Accelerator(
-            cpu=model.device.type == "cpu", mixed_precision="bf16" if bfloat16 else "no"
+            cpu=model.device.type == "cpu",
+            mixed_precision="bf16" if bfloat16 else "no",
+            # processes differ in how many forward passes a step takes: none may wait there
+            kwargs_handlers=[DistributedDataParallelKwargs(broadcast_buffers=False)],
         )
-        if self._accelerator.num_processes > 1:
+        if settings.batch_size < self._accelerator.num_processes:
             raise TrainingError(
-                f"train: started as {self._accelerator.num_processes} processes; wanted one; "
-                "call it without a launcher"
+                f"train: started as {self._accelerator.num_processes} processes; wanted at most "
+                f"one for each of the {settings.batch_size} pairs of a step (train.batch_size)"
             )
         self._settings = settings
         self._seed = seed
@@ -143,10 +103,10 @@ class Trainer:
 
         Args:
             pairs: what to train on.
-            on_step: called after every step with the step's rows.
+            on_step: called on the first process after every step with the step's rows.
 
         Returns:
-            One row per pair and step.
+            One row per pair and step, of all processes.
 
         Raises:
             TrainingError: too few pairs, a pair over `max_length`, or a loss that is no number.
@@ -175,7 +135,8 @@ class Trainer:
                 schedule.step()
                 optimizer.zero_grad()
                 log += rows
-                on_step(rows)
+                if self._accelerator.is_main_process:
+                    on_step(rows)
                 bar.set_postfix(_health(rows))
                 bar.update()
         return log
@@ -183,14 +144,19 @@ class Trainer:
     def _reference_logps(self, pairs: Sequence[TokenPair]) -> dict[str, tuple[float, float]]:
         """Summed log-probabilities of both answers of each pair before the first step."""
         known = {pair.pair_id: pair.reference for pair in pairs if pair.reference is not None}
-        asked = [pair for pair in pairs if pair.pair_id not in known]
+        asked = self._own([pair for pair in pairs if pair.pair_id not in known])
         sequences = [s for pair in asked for s in (pair.chosen, pair.rejected)]
         with self._accelerator.autocast():
             scores = score(
                 self._model, sequences, token_budget=self._token_budget, progress="reference"
             )
         sums = [math.fsum(row) for row in scores]
-        return known | {p.pair_id: (sums[2 * i], sums[2 * i + 1]) for i, p in enumerate(asked)}
+        found = [(p.pair_id, (sums[2 * i], sums[2 * i + 1])) for i, p in enumerate(asked)]
+        return known | dict(gather_object(found))
+
+    def _own(self, items: Sequence[T]) -> Sequence[T]:
+        """This process's share of what all processes do together."""
+        return items[self._accelerator.process_index :: self._accelerator.num_processes]
 
     def _step(
         self,
@@ -204,16 +170,19 @@ class Trainer:
         """Accumulate the gradient of one step; the threshold knows earlier steps only."""
         threshold = self._threshold.value()
         refine = step >= plan.gate and self._settings.alpha > 0
+        share = self._accelerator.num_processes / len(pairs)  # gradients are averaged over them
         rows: list[TrainingRow] = []
-        for start in range(0, len(pairs), self._micro_pairs):
-            part = pairs[start : start + self._micro_pairs]
-            with self._accelerator.autocast():
-                margin, extrapolated = self._margins(model, part, references, step >= plan.look)
-            confidence = torch.sigmoid(margin.detach() if extrapolated is None else extrapolated)
-            flagged = confidence < (-math.inf if threshold is None else threshold)
-            losses = refined_loss(margin, flagged & refine, alpha=self._settings.alpha)
-            _check_finite(losses, part, step)
-            self._accelerator.backward(losses.sum() / len(pairs))
+        own = self._own(pairs)
+        for start in range(0, len(own), self._micro_pairs):
+            part = own[start : start + self._micro_pairs]
+            last = start + self._micro_pairs >= len(own)
+            with nullcontext() if last else self._accelerator.no_sync(model):
+                with self._accelerator.autocast():
+                    margin, extrapolated = self._margins(model, part, references, step >= plan.look)
+                certain = torch.sigmoid(margin.detach() if extrapolated is None else extrapolated)
+                flagged = certain < (-math.inf if threshold is None else threshold)
+                losses = refined_loss(margin, flagged & refine, alpha=self._settings.alpha)
+                self._accelerator.backward(losses.sum() * share)
             losses, margin = losses.detach(), margin.detach()
             for i, pair in enumerate(part):
                 rows.append(
@@ -225,16 +194,25 @@ class Trainer:
                         extrapolated_margin=None
                         if extrapolated is None
                         else float(extrapolated[i]),
-                        confidence=float(confidence[i]),
+                        confidence=float(certain[i]),
                         threshold=threshold,
                         flagged=bool(flagged[i]),
                         refined=bool(flagged[i]) and refine,
                         learning_rate=rate,
                     )
                 )
+        rows = self._gathered(rows, pairs)
+        _check_finite(rows)
         if step >= plan.look:
             self._threshold.add(row.confidence for row in rows)
         return rows
+
+    def _gathered(
+        self, rows: Sequence[TrainingRow], pairs: Sequence[TokenPair]
+    ) -> list[TrainingRow]:
+        """The rows of all processes, in the order of the step's pairs."""
+        place = {pair.pair_id: index for index, pair in enumerate(pairs)}
+        return sorted(gather_object(list(rows)), key=lambda row: place[row.pair_id])
 
     def _margins(
         self,
@@ -282,12 +260,12 @@ def _check_lengths(pairs: Sequence[TokenPair], max_length: int) -> None:
         )
 
 
-def _check_finite(losses: Tensor, pairs: Sequence[TokenPair], step: int) -> None:
-    if not torch.isfinite(losses).all():
-        names = ", ".join(pair.pair_id for pair in pairs)
+def _check_finite(rows: Sequence[TrainingRow]) -> None:
+    broken = [row.pair_id for row in rows if not math.isfinite(row.loss)]
+    if broken:
         raise TrainingError(
-            f"train: the loss of step {step} is not a finite number, at pairs {names}; lower "
-            "train.learning_rate or look at these pairs"
+            f"train: the loss of step {rows[0].step} is not a finite number, at pairs "
+            f"{', '.join(broken)}; lower train.learning_rate or look at these pairs"
         )
 
 

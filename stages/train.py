@@ -1,5 +1,6 @@
 """Stages `seed` and `train@N`: train the policy of a round."""
 
+import os
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -24,6 +25,7 @@ def main(round: TrainRound) -> None:
     """
     import torch
 
+    from spa.errors import TrainingError
     from spa.files import replace_folder, write_table
     from spa.models import choose_dtype, load_policy, model_hash, save_policy
     from spa.records import TrainingRow
@@ -34,6 +36,11 @@ def main(round: TrainRound) -> None:
         if round == 0 and here.params.base.policy is not None:
             adopt(here, here.params.base.policy)
             return
+        if int(os.environ.get("WORLD_SIZE", "1")) > 1:
+            raise TrainingError(
+                f"train: started as {os.environ['WORLD_SIZE']} processes; wanted one; call it "
+                "without a launcher"
+            )
         layout = here.layout
         settings = here.params.train
         if round == 0:

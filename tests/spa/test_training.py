@@ -16,7 +16,8 @@ from spa.logprobs import score
 from spa.models import Policy, load_policy
 from spa.params import Compute, Train
 from spa.records import TrainingRow
-from spa.training import TokenPair, Trainer, make_batches, make_plan, rate_factor
+from spa.schedule import make_plan
+from spa.training import TokenPair, Trainer
 
 SETTINGS: dict[str, Any] = {
     "learning_rate": 5e-3,
@@ -218,30 +219,6 @@ def test_beta_scales_the_margin(tiny_folder: Path, tiny: Policy) -> None:
     for beta in (0.1, 0.5):
         _, log = _train(tiny_folder, pairs=moved, beta=beta)
         assert log[0].margin == pytest.approx(beta * 2, abs=1e-4)
-
-
-def test_steps_are_the_floor_of_pairs_over_batch() -> None:
-    """The paper's sizes at batch 32: 2,000 pairs in 3 epochs, then 8K, 20K and 30K pairs."""
-    found = [
-        make_plan(pairs, Train(epochs=epochs)).steps
-        for pairs, epochs in [(2000, 3), (8000, 1), (20000, 1), (30000, 1)]
-    ]
-    assert found == [187, 250, 625, 937]
-
-
-def test_the_learning_rate_rises_then_falls_and_no_step_is_idle() -> None:
-    factors = [rate_factor(step, 10, 0.2) for step in range(10)]
-    assert factors[:3] == pytest.approx([1 / 3, 2 / 3, 1])
-    assert factors[2:] == sorted(factors[2:], reverse=True)
-    assert min(factors) > 0
-    assert rate_factor(0, 1, 0.1) > 0
-
-
-def test_every_epoch_sees_every_pair_once() -> None:
-    batches = make_batches(12, Train(**SETTINGS), seed=3, round=2)
-    order = [i for batch in batches for i in batch]
-    assert sorted(order[:12]) == sorted(order[12:]) == list(range(12))
-    assert order[:12] != order[12:]
 
 
 def test_too_few_pairs_and_too_long_pairs_are_refused(tiny_folder: Path) -> None:

@@ -12,7 +12,8 @@ from trl import DPOConfig, DPOTrainer
 from spa.encoding import TokenSequence
 from spa.models import load_policy
 from spa.params import Compute, Train
-from spa.training import TokenPair, Trainer, make_batches, rate_factor
+from spa.schedule import make_batches, rate_factor
+from spa.training import TokenPair, Trainer
 
 STEPS = 10
 SETTINGS = Train(learning_rate=5e-3, batch_size=4, epochs=4, alpha=0.0, beta=0.3)
