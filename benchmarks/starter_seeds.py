@@ -1,6 +1,6 @@
 """The starter under several seeds, with the implicit judge and with random labels.
 
-    python benchmarks/starter_seeds.py run --seeds 1 2 3     # hours; in a clone of its own
+    python benchmarks/starter_seeds.py run --seeds 4 5 6     # hours; in a clone of its own
     python benchmarks/starter_seeds.py table                 # docs/results.md from the results
 
 `run` changes seed, judge.method and split.test in params.yaml of the pipeline it is called in,
@@ -66,17 +66,17 @@ def collect(layout: Layout, seed: int, method: str) -> dict[str, Any]:
     return {"seed": seed, "method": method, "policies": policies, "judged": judged}
 
 
-def table() -> str:
-    """The results as Markdown."""
-    rows = sorted(_results(), key=lambda r: (METHODS.index(r["method"]), r["seed"]))
+def table(file: Path) -> str:
+    """The results of a file as Markdown."""
+    rows = sorted(_results(file), key=lambda r: (METHODS.index(r["method"]), r["seed"]))
     parts = [_win_rates(rows), _gains(rows), _judges(rows), _health(rows)]
     return "\n\n".join(parts) + "\n"
 
 
-def _results() -> list[dict[str, Any]]:
-    if not RESULTS.exists():
+def _results(file: Path = RESULTS) -> list[dict[str, Any]]:
+    if not file.exists():
         return []
-    return [json.loads(line) for line in RESULTS.read_text(encoding="utf-8").splitlines()]
+    return [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()]
 
 
 def _percent(value: float) -> str:
@@ -187,15 +187,16 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     commands = parser.add_subparsers(dest="command", required=True)
     running = commands.add_parser("run", help="run the pipelines (hours)")
-    running.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3])
+    running.add_argument("--seeds", type=int, nargs="+", default=[4, 5, 6])
     running.add_argument("--methods", nargs="+", choices=METHODS, default=METHODS)
     running.add_argument("--test", type=int, default=160, help="test prompts (split.test)")
-    commands.add_parser("table", help="print the tables")
+    printing = commands.add_parser("table", help="print the tables")
+    printing.add_argument("--results", type=Path, default=RESULTS, help="another file of results")
     arguments = parser.parse_args()
     if arguments.command == "run":
         run(arguments.seeds, arguments.methods, arguments.test)
     else:
-        print(table(), end="")
+        print(table(arguments.results), end="")
 
 
 if __name__ == "__main__":

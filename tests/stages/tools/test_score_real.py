@@ -47,7 +47,7 @@ def moved_folder(real_folder: Path, tmp_path_factory: pytest.TempPathFactory) ->
 
 @pytest.fixture(scope="module")
 def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The starter's own answers: 456 of the model's samples, and 44 moved to another question."""
+    """The starter's own answers, samples of the model; some moved to another question."""
     pairs = read_pairs("data/raw/starter/pairs.jsonl", ROOT).pairs
     rows = [
         {"prompt": p.prompt, "response": text, "finish_reason": finish}
@@ -57,7 +57,8 @@ def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
             (p.rejected, p.rejected_finish_reason),
         )
     ]
-    rows += [{**rows[i], "prompt": rows[i + 7]["prompt"]} for i in range(ANSWERS - len(rows))]
+    rows += [{**rows[i], "prompt": rows[i + 7]["prompt"]} for i in range(100)]
+    rows = rows[:ANSWERS]
     path = tmp_path_factory.mktemp("answers") / "answers.jsonl"
     path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
     return path
