@@ -1,10 +1,9 @@
 """Make data/raw/starter/pairs.jsonl again: the base's own answers, labelled by the rubric.
 
-Samples four answers to each of the first LABELLED questions (in a seeded order), with the
-system turn and the temperature of params.yaml, and keeps the best against the worst by the
-rubric, where they are 3 points of 10 apart or more; ties go to the earlier sample. Groups of
-sixteen questions are sampled together, so that more questions change no answer. About ten
-minutes on two cores: `python data/make_starter.py`.
+Samples four answers to each of the first LABELLED questions (in a seeded order) and keeps
+the best against the worst by the rubric, where they are 3 points of 10 apart or more; ties
+go to the earlier sample. Groups of sixteen questions are sampled together, so that more
+questions change no answer. About ten minutes on two cores: `python data/make_starter.py`.
 """
 
 import json
@@ -22,7 +21,7 @@ from spa.records import Prompt, Response
 from spa.seeds import rank_key
 
 SEED = 20260101
-LABELLED = 352
+LABELLED = 448
 SAMPLES = 4
 GROUP = 16
 APART = 0.3
@@ -36,9 +35,7 @@ def main() -> None:
         with replace_folder(base) as folder:
             materialise(params.base.source, folder, root=layout.root)
     policy = load_policy(base, compute)
-    engine = TransformersEngine(
-        policy, temperature=params.generate.temperature, max_new_tokens=64, batch=GROUP * SAMPLES
-    )
+    engine = TransformersEngine(policy, temperature=0.7, max_new_tokens=64, batch=GROUP * SAMPLES)
     starter = layout.raw / "starter"
     questions = _questions(starter / "prompts.jsonl", params.split.system)
     responses: list[Response] = []
