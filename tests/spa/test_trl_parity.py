@@ -9,11 +9,11 @@ import torch
 from datasets import Dataset
 from trl import DPOConfig, DPOTrainer
 
-from spa.encoding import TokenSequence
 from spa.models import load_policy
 from spa.params import Compute, Train
 from spa.schedule import make_batches, rate_factor
 from spa.training import TokenPair, Trainer
+from tests.spa.test_training import _pairs
 
 STEPS = 10
 SETTINGS = Train(learning_rate=5e-3, batch_size=4, epochs=4, alpha=0.0, beta=0.3)
@@ -35,7 +35,7 @@ class _SameTokens(DPOTrainer):
 
 
 def test_the_first_ten_losses_are_those_of_trl(tiny_folder: Path, tmp_path: Path) -> None:
-    pairs = _pairs()
+    pairs = _pairs(PAIRS)
     ours = _our_losses(tiny_folder, pairs)
     theirs = _their_losses(tiny_folder, pairs, tmp_path)
     assert ours == pytest.approx(theirs, abs=1e-4)
@@ -98,19 +98,3 @@ def _their_losses(folder: Path, pairs: Sequence[TokenPair], scratch: Path) -> li
     )
     trainer.train()
     return list(trainer.losses)
-
-
-def _pairs() -> list[TokenPair]:
-    random = torch.Generator().manual_seed(7)
-
-    def tokens(length: int) -> list[int]:
-        return [int(t) for t in torch.randint(2, 290, (length,), generator=random)]
-
-    return [
-        TokenPair(
-            f"pair-{i}",
-            TokenSequence(prompt := tokens(3 + i % 4), tokens(2 + i % 5)),
-            TokenSequence(prompt, tokens(7 - i % 5)),
-        )
-        for i in range(PAIRS)
-    ]
