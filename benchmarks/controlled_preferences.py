@@ -17,6 +17,7 @@ from typing import Any
 
 import study
 import yaml
+from controlled_tables import BOTH, tables
 
 from spa.annotation.rubric_annotator import load_rubric
 from spa.files import replace_file
@@ -27,6 +28,7 @@ from spa.layout import Layout
 from spa.models import load_policy, materialise
 from spa.param_files import load_compute
 from spa.params import Rubric
+from spa.preference import best_against_worst
 from spa.records import Response
 from spa.seeds import rank_key
 
@@ -36,8 +38,6 @@ PROMPTS = "data/raw/starter/prompts.jsonl"
 SAMPLING_SEED, LABELLED, SAMPLES, APART = 20260102, 256, 4, 0.15
 RUBRICS = ("easy", "short", "long")
 SEEDS = (101, 102, 103)
-BOTH = ("1", "2")
-_KEYS = ("scores", "wins")
 
 
 def _rounds(**train: Any) -> dict[str, Any]:
@@ -104,9 +104,10 @@ def _pair(rubric: str, answers: Sequence[Response]) -> dict[str, str] | None:
     """The best against the worst of a question's answers, where they are far enough apart."""
     annotator = load_rubric(_rubric(rubric), study.ROOT)
     scores = annotator.rate([(r.prompt, study.answer(r)) for r in answers])
-    best, worst = answers[scores.index(max(scores))], answers[scores.index(min(scores))]
-    if max(scores) - min(scores) < APART:
+    choice = best_against_worst(scores, tie_band=APART)
+    if choice is None:
         return None
+    best, worst = answers[choice.chosen], answers[choice.rejected]
     return {
         "prompt": best.prompt[-1]["content"],
         "chosen": best.text,
@@ -151,135 +152,6 @@ def _run(
     }
 
 
-Row = dict[str, Any]
-
-
-def table() -> str:
-    """All results so far as Markdown, one part per rubric."""
-    parts = []
-    for rubric in RUBRICS:
-        rows = [row for row in study.read_results(RESULTS) if row["rubric"] == rubric]
-        if rows:
-            arms = {arm: _by_seed(rows, arm) for arm in ARMS if _by_seed(rows, arm)}
-            parts += [f"## Rubric `{rubric}`", *_headline(arms), _gains(arms), _judges(arms)]
-            parts.append(_policies(arms))
-    return "\n\n".join(parts) + "\n"
-
-
-def _by_seed(rows: Sequence[Row], arm: str) -> dict[int, Row]:
-    return {row["seed"]: row for row in rows if row["arm"] == arm}
-
-
-def _scores(row: Row, policy: str, key: str = "scores", pool: str = "test") -> list[float]:
-    found: list[float] = row["policies"][policy][pool][key]
-    return found
-
-
-def _differences(
-    first: Mapping[int, list[float]], second: Mapping[int, list[float]]
-) -> list[list[float]]:
-    """first - second, prompt by prompt, for every seed that has both."""
-    seeds = sorted(set(first) & set(second))
-    return [[a - b for a, b in zip(first[s], second[s], strict=True)] for s in seeds]
-
-
-def _outcome(arms: Mapping[str, dict[int, Row]], arm: str, policy: str, key: str) -> dict[int, Any]:
-    return {seed: _scores(row, policy, key) for seed, row in arms.get(arm, {}).items()}
-
-
-def _cheapest(arms: Mapping[str, dict[int, Row]], key: str) -> dict[int, list[float]]:
-    """Per seed, of the rival and the seed alone with as many steps, the better on development."""
-    found = {}
-    for seed, row in arms.get("spa", {}).items():
-        longer = arms.get("seed_steps", {}).get(seed)
-        if longer is not None:
-            options = [(row, "rival"), (longer, "0")]
-            best = max(options, key=lambda option: _development(*option))
-            found[seed] = _scores(*best, key)
-    return found
-
-
-def _development(row: Row, policy: str) -> float:
-    scores = _scores(row, policy, pool="development")
-    return sum(scores) / len(scores)
-
-
-def _headline(arms: Mapping[str, dict[int, Row]]) -> list[str]:
-    """SPA's last round against its cheapest explanation; and what oracle labels leave."""
-    body = []
-    for key, name in (("scores", "rubric score"), ("wins", "win rate over the base")):
-        ours = _outcome(arms, "spa", "2", key)
-        for other, theirs in (
-            ("the better of rival and more seed steps", _cheapest(arms, key)),
-            ("rival (amplified seed)", _outcome(arms, "spa", "rival", key)),
-            ("seed alone, as many steps", _outcome(arms, "seed_steps", "0", key)),
-            ("oracle labels", _outcome(arms, "oracle", "2", key)),
-            ("random labels", _outcome(arms, "random", "2", key)),
-        ):
-            differences = _differences(ours, theirs)
-            if differences:
-                interval, p = study.over_seeds(differences)
-                cells = [str(len(differences)), str(interval.n), study.percent(interval)]
-                body.append([name, other, *cells, f"{p:.4f}"])
-    if not body:
-        return []
-    header = ["of", "SPA, round 2, against", "seeds", "n", "difference, points", "p"]
-    return [study.markdown("SPA against its cheapest explanation", header, body)]
-
-
-def _gains(arms: Mapping[str, dict[int, Row]]) -> str:
-    """Every arm's last policy against the seed policy that it started from."""
-    gains = {}
-    for arm in arms:
-        if arm == "seed_steps":
-            pairs = [(_outcome(arms, arm, "0", k), _outcome(arms, "spa", "0", k)) for k in _KEYS]
-        else:
-            pairs = [(_outcome(arms, arm, "2", k), _outcome(arms, arm, "0", k)) for k in _KEYS]
-        found = [_differences(*pair) for pair in pairs]
-        if found[0]:
-            gains[arm] = [study.over_seeds(differences) for differences in found]
-    adjusted = study.holm({arm: found[0][1] for arm, found in gains.items()})
-    body = [
-        [arm, *(study.percent(interval) for interval, _ in found), f"{adjusted[arm]:.4f}"]
-        for arm, found in gains.items()
-    ]
-    header = ["arm", "rubric score", "win rate over the base", "p (score, Holm)"]
-    return study.markdown("Gain over the seed policy after two rounds, points", header, body)
-
-
-def _judges(arms: Mapping[str, dict[int, Row]]) -> str:
-    """How often each arm's labels are right, beside what other judges say of the same pairs."""
-    body = []
-    for arm, by_seed in arms.items():
-        for round in BOTH:
-            pairs = [p for row in by_seed.values() for p in row["judged"].get(round, [])]
-            decided = [p for p in pairs if p["gold"] != 0.5]
-            if decided:
-                right = sum(p["gold"] > 0.5 for p in decided) / len(decided)
-                peers = [study.share_right(decided, judge) for judge in ("likelihood", "length")]
-                body.append(
-                    [arm, round, str(len(decided)), *(f"{100 * x:.1f}" for x in (right, *peers))]
-                )
-    header = ["arm", "round", "pairs", "labels right, %", "likelihood, %", "shorter, %"]
-    return study.markdown("Labels of the rounds against the rubric, seeds pooled", header, body)
-
-
-def _policies(arms: Mapping[str, dict[int, Row]]) -> str:
-    """Means over seeds of every policy's figures."""
-    keys = ("gold_reward", "win_rate", "kl_to_base", "mean_tokens", "finished", "heldout_accuracy")
-    body = []
-    for arm, by_seed in arms.items():
-        for policy in ("base", "0", *BOTH, "rival"):
-            rows = [r["policies"][policy] for r in by_seed.values() if policy in r["policies"]]
-            shared = arm not in ("spa", "seed_steps") and policy in ("base", "0", "rival")
-            if rows and not shared:
-                means = [[row[key] for row in rows if key in row] for key in keys]
-                cells = [f"{sum(values) / len(values):.3f}" if values else "-" for values in means]
-                body.append([arm, policy, str(len(rows)), *cells])
-    header = ["arm", "policy", "seeds", "score", "win rate", "KL", "tokens", "finished", "held-out"]
-    return study.markdown("Every policy on the test prompts, mean over seeds", header, body)
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     commands = parser.add_subparsers(dest="command", required=True)
@@ -296,7 +168,7 @@ def main() -> None:
         case "run":
             run(Layout.find(), arguments.rubrics, arguments.arms, arguments.seeds)
         case "table":
-            print(table(), end="")
+            print(tables(study.read_results(RESULTS), RUBRICS, tuple(ARMS)), end="")
 
 
 if __name__ == "__main__":

@@ -2,9 +2,10 @@
 
 from pathlib import Path
 
+import controlled_tables
 import pytest
+import study
 
-from benchmarks import study
 from spa.annotation.annotator import Answer
 from spa.annotation.rubric_annotator import load_rubric
 from spa.params import Rubric
@@ -44,6 +45,42 @@ def test_an_effect_that_seeds_disagree_on_has_a_wider_interval_than_one_they_sha
     assert split.low < 0 < split.high
     assert p_shared == pytest.approx(1e-4)
     assert p_split > 0.1
+
+
+def _arm(arm: str, gain: float, spread: float = 0.02) -> dict[str, object]:
+    """One pipeline's row whose round 2 scores `gain` above round 0, give or take `spread`."""
+
+    def policy(score: float) -> dict[str, object]:
+        scores = [score + spread, score - spread] * 50
+        found = {"prompts": list(range(100)), "scores": scores, "wins": scores}
+        figures = dict.fromkeys(("gold_reward", "win_rate", "kl_to_base"), score)
+        figures |= dict.fromkeys(("mean_tokens", "finished", "heldout_accuracy"), score)
+        return {**figures, "test": found, "development": found}
+
+    scores = {"base": 0.5, "0": 0.5, "1": 0.5, "2": 0.5 + gain, "rival": 0.5}
+    policies = {name: policy(score) for name, score in scores.items()}
+    return {"rubric": "easy", "seed": 1, "arm": arm, "policies": policies, "judged": {}}
+
+
+def _table(*rows: dict[str, object]) -> str:
+    return controlled_tables.tables(rows, ("easy",), ("spa", "random", "oracle", "inverted"))
+
+
+def test_the_gap_recovered_is_spas_share_of_the_oracles_gain() -> None:
+    assert "Gap recovered: 0.60 of" in _table(_arm("spa", 0.12), _arm("oracle", 0.2))
+    assert "Gap recovered: not told" in _table(_arm("spa", 0.12), _arm("oracle", 0.0))
+
+
+def test_random_labels_are_equivalent_only_within_the_margin() -> None:
+    """Equal spread in both rounds: the paired gain is the same at every prompt."""
+    assert "Random labels are equivalent" in _table(_arm("random", 0.02))
+    assert "not shown to be equivalent" in _table(_arm("random", 0.04))
+    assert "not shown to be equivalent" in _table(_arm("random", -0.04))
+
+
+def test_inverted_labels_are_said_to_fall_only_where_they_do() -> None:
+    assert "Inverted labels fell" in _table(_arm("inverted", -0.05))
+    assert "Inverted labels did not clearly fall" in _table(_arm("inverted", 0.05))
 
 
 def test_easy_reading_is_by_hand_the_automated_readability_index() -> None:
