@@ -1,9 +1,11 @@
 """Make data/raw/starter/pairs.jsonl again: the base's own answers, labelled by the rubric.
 
-Samples four answers to each of the first LABELLED questions (in a seeded order) and keeps
-the best against the worst by the rubric, where they are 3 points of 10 apart or more; ties
-go to the earlier sample. Groups of sixteen questions are sampled together, so that more
-questions change no answer. About ten minutes on two cores: `python data/make_starter.py`.
+Samples four answers at temperature 1 to each of the first LABELLED questions (in a seeded
+order) and keeps the best against the worst by the rubric, where they are more than a point of
+10 apart. Junk (a score of 0) is left out before: a seed should teach the style, and pairs against
+junk teach to avoid what a trained policy hardly ever says. Ties go to the earlier sample. Groups
+of sixteen questions are sampled together, so that more questions change no answer. About ten
+minutes on two cores: `python data/make_starter.py`.
 """
 
 import json
@@ -17,14 +19,15 @@ from spa.importing import read_prompts
 from spa.layout import Layout
 from spa.models import load_policy, materialise
 from spa.param_files import load_compute, load_params
+from spa.preference import best_against_worst
 from spa.records import Prompt, Response
 from spa.seeds import rank_key
 
 SEED = 20260101
-LABELLED = 448
+LABELLED = 256
 SAMPLES = 4
 GROUP = 16
-APART = 0.3
+APART = 0.1
 
 
 def main() -> None:
@@ -35,7 +38,7 @@ def main() -> None:
         with replace_folder(base) as folder:
             materialise(params.base.source, folder, root=layout.root)
     policy = load_policy(base, compute)
-    engine = TransformersEngine(policy, temperature=0.7, max_new_tokens=64, batch=GROUP * SAMPLES)
+    engine = TransformersEngine(policy, temperature=1.0, max_new_tokens=64, batch=GROUP * SAMPLES)
     starter = layout.raw / "starter"
     questions = _questions(starter / "prompts.jsonl", params.split.system)
     responses: list[Response] = []
@@ -65,10 +68,14 @@ def _questions(file: Path, system: str | None) -> list[Prompt]:
 
 
 def _pair(answers: list[Response]) -> dict[str, str] | None:
-    scores = [rubric_score(r.prompt[-1]["content"], r.text, r.finish_reason) for r in answers]
-    best, worst = answers[scores.index(max(scores))], answers[scores.index(min(scores))]
-    if round(max(scores) - min(scores), 6) < APART:
+    scored = [(rubric_score(r.prompt[-1]["content"], r.text, r.finish_reason), r) for r in answers]
+    scored = [(score, response) for score, response in scored if score > 0]
+    if not scored:
         return None
+    choice = best_against_worst([score for score, _ in scored], tie_band=APART)
+    if choice is None:
+        return None
+    best, worst = scored[choice.chosen][1], scored[choice.rejected][1]
     return {
         "prompt": best.prompt[-1]["content"],
         "chosen": best.text,

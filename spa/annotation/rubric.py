@@ -1,4 +1,4 @@
-"""The starter's house style as an exact rule: short, complete, plain answers to the question.
+"""The starter's house style as an exact rule: easy words on the subject, short and complete.
 
 A pure function of question, answer and finish reason, so that every label a model gives
 itself can be checked against the truth. It is a controlled preference, not a measure of an
@@ -6,17 +6,14 @@ answer's truth or helpfulness. How its weights were chosen, on what: docs/result
 
 | it asks | points |
 |---|---|
-| one plain paragraph: no list, heading, table, emphasis, code or line break | 2 |
+| easy reading: plain words in short sentences (`reading_ease`, 0 to 1) | 6 |
 | on the subject: it says at least half, all of the question's content words, a point for each | 2 |
-| short sentences: a mean of at most 18, 15 words, a point for each | 2 |
-| the answer finishes by itself, on the end of a sentence | 2 |
-| finished, it has 15 to 45 words | 1 |
-| no repetition: at most 1 in 10 word triples was there before | 1 |
+| complete: it finishes by itself, with 15 to 45 words | 1 |
+| plain: no list, heading, table, emphasis, code or line break; few word triples said twice | 1 |
 
-The score is the share of the 10 points reached. Sentences of fewer than 6 words in the mean
-are choppy and have no point for being short.
-Of 1,762 pairs of the base's answers to one question that score differently, the shorter one
-is the better in 53 %, the likelier one in 52 %.
+The score is the share of the 10 points reached. Of 221 questions' best and worst answers of
+four by the base that are no junk, the shorter one is the better in 51 %, the likelier one in
+54 %.
 
 Junk scores 0: fewer than 4 words; mostly something else than letters; one word making up a
 third of the answer or more, or most words said before; a finished answer without a
@@ -29,11 +26,10 @@ from collections import Counter
 from spa.records import FinishReason
 
 WORDS = (15, 45)
-SENTENCE_WORDS = (18, 15)
-CHOPPY = 6
 SUBJECT_SHARES = (0.5, 1.0)
-PLAIN, FINISHED, IN_RANGE, FRESH = 2, 2, 1, 1
-POINTS = PLAIN + len(SUBJECT_SHARES) + len(SENTENCE_WORDS) + FINISHED + IN_RANGE + FRESH
+EASE, COMPLETE, PLAIN = 6, 1, 1
+POINTS = EASE + len(SUBJECT_SHARES) + COMPLETE + PLAIN
+HARDEST = 18.0
 _WORD = re.compile(r"[^\W\d_]+(?:['’-][^\W\d_]+)*")
 _SENTENCE = re.compile(r"(?<=[.!?])[\"'”’)]*\s+|\n+")
 _SENTENCE_END = re.compile(r"[.!?][\"'”’)]*$")
@@ -63,18 +59,32 @@ def rubric_score(question: str, answer: str, finish_reason: FinishReason) -> flo
         finish_reason: `stop` where the model ended the answer itself.
 
     Returns:
-        0.0 (junk) to 1.0 (all of it), in tenths.
+        0.0 (junk) to 1.0 (all of it).
     """
     answer = answer.strip()
     said = words(answer)
     finished = finish_reason == "stop"
     if _is_junk(question, answer, said, finished):
         return 0.0
-    points = PLAIN * _is_plain(answer) + FRESH * _is_fresh(said)
-    points += _subject_points(question, said) + _sentence_points(answer)
-    if finished:
-        points += FINISHED + IN_RANGE * (WORDS[0] <= len(said) <= WORDS[1])
+    points = EASE * reading_ease(answer) + _subject_points(question, said)
+    points += PLAIN * (_is_plain(answer) and _is_fresh(said))
+    if finished and WORDS[0] <= len(said) <= WORDS[1]:
+        points += COMPLETE
     return points / POINTS
+
+
+def reading_ease(answer: str) -> float:
+    """How easily a text with at least one word reads: 1 is school grade 0, 0 grade 18 and above.
+
+    The grade is the Automated Readability Index, 4.71 letters / word + 0.5 words / sentence
+    - 21.43; the ease is (18 - grade) / 18, held between 0 and 1.
+
+    Source: Senter and Smith, Automated Readability Index, AMRL-TR-66-220 (1967).
+    """
+    said = words(answer)
+    sentences = sum(1 for sentence in _SENTENCE.split(answer) if words(sentence))
+    grade = 4.71 * sum(map(len, said)) / len(said) + 0.5 * len(said) / sentences - 21.43
+    return min(1.0, max(0.0, (HARDEST - grade) / HARDEST))
 
 
 def _subject_points(question: str, said: list[str]) -> int:
@@ -83,20 +93,9 @@ def _subject_points(question: str, said: list[str]) -> int:
     return sum(share >= bound for bound in SUBJECT_SHARES)
 
 
-def _sentence_points(answer: str) -> int:
-    lengths = sentence_lengths(answer)
-    mean = sum(lengths) / len(lengths)
-    return 0 if mean < CHOPPY else sum(mean <= bound for bound in SENTENCE_WORDS)
-
-
 def is_gibberish(answer: str, said: list[str]) -> bool:
     """Fewer than 4 words, mostly something else than letters, or mostly words said before."""
     return len(said) < 4 or _letter_share(answer) < 0.6 or len(set(said)) * 2 < len(said)
-
-
-def sentence_lengths(answer: str) -> list[int]:
-    """Words of each sentence that has any."""
-    return [n for sentence in _SENTENCE.split(answer) if (n := len(words(sentence)))]
 
 
 def _is_junk(question: str, answer: str, said: list[str], finished: bool) -> bool:

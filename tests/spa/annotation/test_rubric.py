@@ -3,7 +3,7 @@
 import pytest
 
 from spa.annotation.annotator import Answer, Comparison
-from spa.annotation.rubric import rubric_score
+from spa.annotation.rubric import reading_ease, rubric_score, words
 from spa.annotation.rubric_annotator import RubricAnnotator
 
 QUESTION = "Why does bread dough need time to rise?"
@@ -13,57 +13,65 @@ GOOD = (
 )
 
 
-def test_a_short_complete_plain_answer_has_all_but_a_point() -> None:
-    assert rubric_score(QUESTION, GOOD, "stop") == pytest.approx(9 / 10)  # "time" is not said
+GRADE = 4.71 * 115 / 29 + 0.5 * 29 / 2 - 21.43  # letters, words, sentences of GOOD
+EASE = (18 - GRADE) / 18
 
 
-@pytest.mark.parametrize(
-    ("subject", "points"),
-    [("bread", 0), ("bread dough", 1), ("bread dough rises", 1), ("bread dough rise time", 2)],
-)
-def test_more_of_the_questions_words_have_more_points(subject: str, points: int) -> None:
-    answer = f"Yeast gives off gas, and that is all about {subject}."  # of four
-    plain_fresh_and_sentences = 5
-    assert rubric_score(QUESTION, answer, "length") == (points + plain_fresh_and_sentences) / 10
+def test_reading_ease_is_the_readability_index_by_hand() -> None:
+    assert len(words(GOOD)) == 29
+    assert sum(map(len, words(GOOD))) == 115
+    assert reading_ease(GOOD) == pytest.approx(EASE)
+    assert reading_ease("It is so. It is. He is at it.") == 1.0
+    assert reading_ease("Fermentation " * 40) == 0.0
 
 
-@pytest.mark.parametrize(("length", "points"), [(5, 0), (6, 2), (15, 2), (16, 1), (18, 1), (19, 0)])
-def test_shorter_sentences_have_more_points_until_they_are_choppy(length: int, points: int) -> None:
+def test_a_complete_plain_answer_has_all_but_what_its_words_cost() -> None:
+    """It takes up three of the question's four content words: 1 point of 2."""
+    assert rubric_score(QUESTION, GOOD, "stop") == pytest.approx((6 * EASE + 3) / 10)
+    all_words = GOOD.replace("an hour or two", "some time")
+    points = 6 * reading_ease(all_words) + 4
+    assert rubric_score(QUESTION, all_words, "stop") == pytest.approx(points / 10)
+
+
+@pytest.mark.parametrize(("said", "points"), [(1, 0), (2, 1), (3, 1), (4, 2)])
+def test_each_half_of_the_questions_content_words_is_a_point(said: int, points: int) -> None:
+    listed = ["bread", "dough", "time", "rise"][:said] + ["oven", "salt", "heat", "bowl"][said:]
+    answer = f"You have to know what the {' and the '.join(listed)} do."
+    expected = (6 * reading_ease(answer) + points + 1) / 10
+    assert rubric_score(QUESTION, answer, "length") == pytest.approx(expected)
+
+
+def test_longer_words_and_longer_sentences_cost_points() -> None:
+    longer_words = GOOD.replace("gas", "carbon dioxide").replace("small", "microscopic")
+    one_sentence = GOOD.replace("gas. The", "gas, and the")
+    for harder in (longer_words, one_sentence):
+        assert rubric_score(QUESTION, harder, "stop") < rubric_score(QUESTION, GOOD, "stop") - 0.05
+
+
+def test_a_cut_answer_loses_the_point_of_a_complete_one() -> None:
+    assert rubric_score(QUESTION, GOOD, "length") == pytest.approx((6 * EASE + 2) / 10)
+
+
+@pytest.mark.parametrize(("count", "complete"), [(14, 0), (15, 1), (45, 1), (46, 0)])
+def test_complete_is_from_15_to_45_words(count: int, complete: int) -> None:
     letters = [f"{a}{b}" for a in "abcdefgh" for b in "klmnopqr"]
-    said = ["bread", *letters][: 2 * length]
-    answer = " ".join(said[:length]) + ". " + " ".join(said[length:]) + "."
-    plain_and_fresh = 3
-    assert rubric_score(QUESTION, answer, "length") == (points + plain_and_fresh) / 10
-
-
-def test_a_cut_answer_loses_the_points_of_a_finished_one() -> None:
-    assert rubric_score(QUESTION, GOOD, "length") == pytest.approx(6 / 10)
-
-
-def test_a_curt_answer_loses_the_point_of_its_length() -> None:
-    curt = "Bread needs a lot of time for yeast."
-    assert rubric_score(QUESTION, curt, "stop") == pytest.approx(8 / 10)
-    enough = "Bread needs a lot of time for yeast, which is a slow and living thing."
-    assert rubric_score(QUESTION, enough, "stop") == pytest.approx(9 / 10)
-
-
-def test_too_many_words_cost_a_point() -> None:
-    more = GOOD + " Warm air makes that faster, and a cold kitchen makes it slower. Bakers look"
-    long = more + " at how big it has grown and not only at what clocks say."
-    assert rubric_score(QUESTION, long, "stop") == pytest.approx(8 / 10)  # sentences of 13
+    answer = " ".join(["bread", *letters][:count]) + "."
+    points = 6 * reading_ease(answer) + 1 + complete
+    assert rubric_score(QUESTION, answer, "stop") == pytest.approx(points / 10)
 
 
 @pytest.mark.parametrize("mark", ["\n", "\n- ", "\n\n", " **Note:** "])
-def test_a_list_or_a_line_break_costs_two_points(mark: str) -> None:
-    plain = rubric_score(QUESTION, GOOD, "stop")
-    marked = rubric_score(QUESTION, GOOD.replace(". ", "." + mark), "stop")
-    assert marked == pytest.approx(plain - 0.2)
+def test_a_list_or_a_line_break_costs_a_point(mark: str) -> None:
+    marked = GOOD.replace(". ", "." + mark)
+    points = 6 * reading_ease(marked) + 2
+    assert rubric_score(QUESTION, marked, "stop") == pytest.approx(points / 10)
 
 
 def test_repetition_costs_a_point() -> None:
     again = "Yeast makes gas in bread dough now. Yeast makes gas in bread dough now. "
-    rest = "It needs some time so that it rises."
-    assert rubric_score(QUESTION, again + rest, "stop") == pytest.approx(9 / 10)
+    answer = again + "It needs some time so that it rises."
+    points = 6 * reading_ease(answer) + 3
+    assert rubric_score(QUESTION, answer, "stop") == pytest.approx(points / 10)
 
 
 @pytest.mark.parametrize(
