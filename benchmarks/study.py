@@ -60,7 +60,7 @@ def outcomes(layout: Layout, name: str) -> dict[str, Any]:
 
 def judged(layout: Layout, round: str) -> list[dict[str, Any]]:
     """What every judge and the rubric say of a round's pairs."""
-    keys = ("prompt_id", "gold", "judge", "likelihood", "length")
+    keys = ("prompt_id", "gold", "gap", "judge", "likelihood", "length")
     rows = read_json(layout.calibration(round) / "pairs.json")
     return [{key: row[key] for key in keys} for row in rows]
 

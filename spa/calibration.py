@@ -5,7 +5,7 @@ from itertools import combinations
 from typing import Any
 
 from spa import reliability
-from spa.annotation.annotator import Annotator, Answer, Comparison
+from spa.annotation.annotator import Answer, Comparison, Rater
 from spa.metrics import accuracy, bootstrap
 from spa.records import JudgedPair, Response, Score, TrainingRow
 
@@ -20,7 +20,7 @@ def calibrate(
     pairs: Sequence[JudgedPair],
     scores: Sequence[Score],
     responses: Sequence[Response],
-    annotator: Annotator,
+    annotator: Rater,
     log: Sequence[TrainingRow] = (),
 ) -> list[Row]:
     """What every judge and the annotator say of each pair.
@@ -34,7 +34,8 @@ def calibrate(
 
     Returns:
         One row per pair. `gold` is how much the annotator prefers the chosen answer (0 to 1,
-        0.5 a tie); the margins are positive where that judge prefers the chosen answer too:
+        0.5 a tie), `gap` by how much it rates it higher than the rejected one; the margins are
+        positive where that judge prefers the chosen answer too:
         `judge` by its own reward, `likelihood` by the policy's log-probability (nats),
         `length` by the answer having fewer tokens. `confidence` and `flagged` are the noise
         detector's when it last saw the pair, None where it never did.
@@ -42,28 +43,30 @@ def calibrate(
     known = {score.response_id: score for score in scores}
     prompts = {response.prompt_id: response.prompt for response in responses}
     seen = {row.pair_id: row for row in log if row.threshold is not None}
-    gold = annotator.prefer(
-        [
-            Comparison(
-                prompts[pair.prompt_id],
-                Answer(pair.rejected, pair.rejected_finish_reason),
-                Answer(pair.chosen, pair.chosen_finish_reason),
-            )
-            for pair in pairs
-        ]
-    )
+    contests = [
+        Comparison(
+            prompts[pair.prompt_id],
+            Answer(pair.rejected, pair.rejected_finish_reason),
+            Answer(pair.chosen, pair.chosen_finish_reason),
+        )
+        for pair in pairs
+    ]
+    gold = annotator.prefer(contests)
+    rejected = annotator.rate([(contest.prompt, contest.first) for contest in contests])
+    chosen = annotator.rate([(contest.prompt, contest.second) for contest in contests])
     return [
         {
             "pair_id": pair.pair_id,
             "prompt_id": pair.prompt_id,
-            "gold": preference,
+            "gold": gold[i],
+            "gap": chosen[i] - rejected[i],
             "judge": pair.margin,
             "likelihood": known[pair.chosen_id].policy_logp - known[pair.rejected_id].policy_logp,
             "length": known[pair.rejected_id].tokens - known[pair.chosen_id].tokens,
             "confidence": seen[pair.pair_id].confidence if pair.pair_id in seen else None,
             "flagged": seen[pair.pair_id].flagged if pair.pair_id in seen else None,
         }
-        for pair, preference in zip(pairs, gold, strict=True)
+        for i, pair in enumerate(pairs)
     ]
 
 
@@ -82,10 +85,12 @@ def correct(rows: Sequence[Mapping[str, Any]], judge: str) -> list[float]:
 def summarise(
     rows: Sequence[Row], *, seed: int, method: str, prompts: int | None = None
 ) -> dict[str, Any]:
-    """Figures of every judge; pairs that the annotator calls a tie are left out.
+    """Figures of every judge; pairs that the annotator calls a tie are left out of accuracies.
 
     `label_accuracy` is how often the labels trained on are right: the judge's accuracy,
-    unless labels were turned round (`judge.flip_labels`).
+    unless labels were turned round (`judge.flip_labels`). An accuracy counts pairs, not by how
+    much: `label_gap` is the mean over all pairs of how much higher the annotator rates the
+    chosen answer, and may be below 0 where most labels are right.
 
     Args:
         rows: from `calibrate`.
@@ -107,6 +112,9 @@ def summarise(
         figures[f"{judge}_accuracy"] = interval.mean if interval else None
         figures[f"{judge}_accuracy_low"] = interval.low if interval else None
         figures[f"{judge}_accuracy_high"] = interval.high if interval else None
+    if rows:
+        gap = bootstrap([row["gap"] for row in rows], seed=seed)
+        figures |= {"label_gap": gap.mean, "label_gap_low": gap.low, "label_gap_high": gap.high}
     decided = [row for row in rows if row["gold"] != 0.5]
     if decided:
         figures["label_accuracy"] = sum(row["gold"] > 0.5 for row in decided) / len(decided)

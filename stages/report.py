@@ -8,7 +8,7 @@ def main() -> None:
 
     Writes summary.json and rounds.csv, which belong in git, and pictures.
     """
-    from spa import report
+    from spa import pictures, report
     from spa.calibration import seed_noise
     from spa.files import read_json, read_table, replace_file, write_json
     from spa.records import TrainingRow
@@ -23,17 +23,17 @@ def main() -> None:
         with replace_file(layout.report / "rounds.csv") as file:
             file.write_text(report.to_csv(rows), encoding="utf-8")
         names = ("win_rate", "reward_kl", "training", "calibration")
-        pictures = [layout.report / f"{name}.png" for name in names]
-        with replace_file(pictures[0]) as file:
-            report.draw_win_rate(rows, file)
-        with replace_file(pictures[1]) as file:
-            report.draw_reward_kl(rows, file)
-        with replace_file(pictures[2]) as file:
-            report.draw_training(layout, rounds, file)
-        with replace_file(pictures[3]) as file:
-            report.draw_calibration(layout, rounds, file)
+        files = [layout.report / f"{name}.png" for name in names]
+        with replace_file(files[0]) as file:
+            pictures.draw_win_rate(rows, file)
+        with replace_file(files[1]) as file:
+            pictures.draw_reward_kl(rows, file)
+        with replace_file(files[2]) as file:
+            pictures.draw_training(layout, rounds, file)
+        with replace_file(files[3]) as file:
+            pictures.draw_calibration(layout, rounds, file)
         log_rounds(layout, rows)
-        log_artifacts(layout, [layout.report / "summary.json", *pictures])
+        log_artifacts(layout, [layout.report / "summary.json", *files])
         print(report.to_table(rows))
         judged = report.judges_in_words(
             rows, flipped=here.params.split.flip_seed_labels, noise=noise

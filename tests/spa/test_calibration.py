@@ -12,8 +12,8 @@ from spa.records import JudgedPair, Message, Response, Score, TrainingRow
 
 def _row(number: int, gold: float, judge: float, likelihood: float, length: int) -> dict[str, Any]:
     return {
-        "pair_id": f"{number:x}", "gold": gold, "judge": judge, "likelihood": likelihood,
-        "length": length, "confidence": None, "flagged": None,
+        "pair_id": f"{number:x}", "gold": gold, "gap": gold - 0.5, "judge": judge,
+        "likelihood": likelihood, "length": length, "confidence": None, "flagged": None,
     }  # fmt: skip
 
 
@@ -41,6 +41,17 @@ def test_the_summary_counts_pairs_ties_and_accuracies() -> None:
     assert figures["noise"] is None
     empty = summarise(ROWS[2:], seed=1, method="implicit")
     assert (empty["n"], empty["judge_accuracy"]) == (0, None)
+
+
+def test_labels_that_are_mostly_right_may_be_worse_than_none_by_how_much() -> None:
+    """Two pairs right by a tenth, one wrong by eight: 67 % right, a mean gap of -0.2."""
+    gaps = (0.1, 0.1, -0.8)
+    rows = [{**_row(n, float(gap > 0), 1.0, 1.0, 1), "gap": gap} for n, gap in enumerate(gaps)]
+    figures = summarise(rows, seed=1, method="implicit")
+    assert figures["label_accuracy"] == pytest.approx(2 / 3)
+    assert figures["label_gap"] == pytest.approx(-0.2)
+    assert figures["label_gap_low"] == pytest.approx(-0.8)
+    assert figures["label_gap_high"] == pytest.approx(0.1)
 
 
 def test_labels_turned_round_count_against_the_labels_and_not_the_judge() -> None:
@@ -107,9 +118,10 @@ def test_the_detectors_last_look_at_a_pair_counts() -> None:
     ]  # fmt: skip
     annotator = RubricAnnotator(rubric_score)
     [row] = calibrate([pair], scores, responses, annotator, log)
+    ease = rubric_score(PROMPT[-1]["content"], texts[0], "stop")
     assert row == {
-        "pair_id": "a", "prompt_id": "q", "gold": 1.0, "judge": 1.0, "likelihood": -1.0,
-        "length": -1, "confidence": 0.4, "flagged": True,
+        "pair_id": "a", "prompt_id": "q", "gold": 1.0, "gap": ease, "judge": 1.0,
+        "likelihood": -1.0, "length": -1, "confidence": 0.4, "flagged": True,
     }  # fmt: skip
     [unseen] = calibrate([pair], scores, responses, annotator, log[:1])
     assert (unseen["confidence"], unseen["flagged"]) == (None, None)
