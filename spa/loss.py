@@ -1,4 +1,4 @@
-"""SPA's loss: DPO whose label is softened where the detector doubts it. All shapes (B,)."""
+"""SPA's loss: DPO whose label is softened where the detector doubts it. Losses have shape (B,)."""
 
 from torch import Tensor
 from torch.nn import functional as F
@@ -41,3 +41,19 @@ def refined_loss(margin: Tensor, flagged: Tensor, *, alpha: float) -> Tensor:
     """
     flip = alpha * flagged.to(margin.dtype)
     return -(1 - flip) * F.logsigmoid(margin) - flip * F.logsigmoid(-margin)
+
+
+def answer_nll(logprobs: Tensor, mask: Tensor) -> Tensor:
+    """Negative log-likelihood per token of each answer, in nats, (B,).
+
+    DPO is content where the chosen answer loses likelihood, as long as the rejected one loses
+    more; what both lose goes to answers that nobody has read. This term, weighed by
+    `train.nll_weight`, keeps the chosen answers likely. It is no part of SPA (weight 0).
+
+    Args:
+        logprobs: (B, A) log-probabilities of the answers' tokens, in nats; carries gradient.
+        mask: (B, A) True where there is a token; at least one in each row.
+
+    Source: Iterative RPO, arXiv:2404.19733, Eq. 1.
+    """
+    return -(logprobs * mask).sum(-1) / mask.sum(-1)

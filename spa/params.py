@@ -143,6 +143,9 @@ class Train(Section):
     weight_decay: Annotated[float, Field(ge=0)] = 0.0
     alpha: Annotated[float, Field(ge=0, le=0.5)] = 0.1
     """Share of a doubtful label given to the other side (SPA, Eq. 10); round 0 uses 0."""
+    nll_weight: Annotated[float, Field(ge=0)] = 0.0
+    """Weight of the chosen answer's negative log-likelihood per token, added to the loss of every
+    round; SPA has none. It holds back policies that drift to answers nobody has read."""
     noise_share: Share = 0.1
     """K: the share of pairs, least confident first, whose label is doubted."""
     noise_window: Positive = 50

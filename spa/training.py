@@ -16,7 +16,7 @@ from spa.encoding import TokenSequence
 from spa.errors import TrainingError
 from spa.extrapolation import extrapolated_logprobs
 from spa.logprobs import Batch, answer_logits, make_batch, score, token_logprobs
-from spa.loss import dpo_margin, refined_loss
+from spa.loss import answer_nll, dpo_margin, refined_loss
 from spa.params import Train
 from spa.records import TrainingRow
 from spa.schedule import Plan, make_batches, make_plan, rate_factor
@@ -178,11 +178,14 @@ class Trainer:
             last = start + self._micro_pairs >= len(own)
             with nullcontext() if last else self._accelerator.no_sync(model):
                 with self._accelerator.autocast():
-                    margin, extrapolated = self._margins(model, part, references, step >= plan.look)
+                    margin, nll, extrapolated = self._read(
+                        model, part, references, step >= plan.look
+                    )
                 certain = torch.sigmoid(margin.detach() if extrapolated is None else extrapolated)
                 flagged = certain < (-math.inf if threshold is None else threshold)
                 losses = refined_loss(margin, flagged & refine, alpha=self._settings.alpha)
-                self._accelerator.backward(losses.sum() * share)
+                total = losses + self._settings.nll_weight * nll
+                self._accelerator.backward(total.sum() * share)
             losses, margin = losses.detach(), margin.detach()
             for i, pair in enumerate(part):
                 rows.append(
@@ -214,25 +217,27 @@ class Trainer:
         place = {pair.pair_id: index for index, pair in enumerate(pairs)}
         return sorted(gather_object(list(rows)), key=lambda row: place[row.pair_id])
 
-    def _margins(
+    def _read(
         self,
         model: Any,
         pairs: Sequence[TokenPair],
         references: dict[str, tuple[float, float]],
         look: bool,
-    ) -> tuple[Tensor, Tensor | None]:
-        """Margins under the policy, with gradient, and extrapolated ones where looked at."""
+    ) -> tuple[Tensor, Tensor, Tensor | None]:
+        """Margins and the chosen answers' NLL, with gradient; extrapolated margins if looked at."""
         batch = make_batch(
             [*(pair.chosen for pair in pairs), *(pair.rejected for pair in pairs)],
             self._model.device,
         )
         known = torch.tensor([references[p.pair_id] for p in pairs], device=self._model.device)
         logits = answer_logits(model, batch)
-        margin = self._margin(token_logprobs(logits, batch.targets), batch, known)
+        logps = token_logprobs(logits, batch.targets)
+        margin = self._margin(logps, batch, known)
+        nll = answer_nll(logps[: len(pairs)], batch.mask[: len(pairs)])
         if not look:
-            return margin, None
+            return margin, nll, None
         if self._settings.lambda_ == 0:
-            return margin, margin.detach()
+            return margin, nll, margin.detach()
         if self._reference is None:
             self._reference = self._load_reference()
         with torch.no_grad():
@@ -240,7 +245,7 @@ class Trainer:
         extrapolated = extrapolated_logprobs(
             logits.detach(), reference_logits, batch.targets, lambda_=self._settings.lambda_
         )
-        return margin, self._margin(extrapolated, batch, known)
+        return margin, nll, self._margin(extrapolated, batch, known)
 
     def _margin(self, logps: Tensor, batch: Batch, references: Tensor) -> Tensor:
         chosen, rejected = (logps * batch.mask).sum(-1).chunk(2)

@@ -3,7 +3,7 @@
 import torch
 from torch.testing import assert_close
 
-from spa.loss import dpo_margin, refined_loss
+from spa.loss import answer_nll, dpo_margin, refined_loss
 
 MARGIN = torch.tensor([0.0, 2.0, 2.0])
 DOUBTED = torch.tensor([False, False, True])
@@ -37,3 +37,13 @@ def test_doubt_lowers_the_gradient_of_an_undecided_pair_from_a_half_to_two_fifth
     refined_loss(margin, torch.tensor([False, True]), alpha=0.1).sum().backward()
     assert margin.grad is not None
     assert_close(margin.grad, torch.tensor([-0.5, -0.4]))
+
+
+def test_likelihood_is_per_token_and_padding_takes_no_part() -> None:
+    """-(-1 - 2) / 2 = 1.5 and -(-4) / 1 = 4; each token of two carries half the gradient."""
+    logprobs = torch.tensor([[-1.0, -2.0, -9.0], [-4.0, -9.0, -9.0]], requires_grad=True)
+    mask = torch.tensor([[True, True, False], [True, False, False]])
+    losses = answer_nll(logprobs, mask)
+    assert_close(losses, torch.tensor([1.5, 4.0]))
+    losses.sum().backward()
+    assert_close(logprobs.grad, torch.tensor([[-0.5, -0.5, 0.0], [-1.0, 0.0, 0.0]]))

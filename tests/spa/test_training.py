@@ -103,7 +103,7 @@ def test_a_reference_that_a_pair_brings_is_used_as_it_is(tiny_folder: Path, tiny
 
 @pytest.mark.parametrize("micro_pairs", [2, 3, 4])
 def test_micro_batches_change_nothing_but_rounding(tiny_folder: Path, micro_pairs: int) -> None:
-    changes: dict[str, Any] = {"lambda": 0.5, "alpha": 0.3}
+    changes: dict[str, Any] = {"lambda": 0.5, "alpha": 0.3, "nll_weight": 0.2}
     one, log_one = _train(tiny_folder, **changes)
     many, log_many = _train(tiny_folder, micro_pairs=micro_pairs, **changes)
     torch.testing.assert_close(_weights(one), _weights(many), atol=1e-4, rtol=1e-3)
@@ -219,6 +219,16 @@ def test_beta_scales_the_margin(tiny_folder: Path, tiny: Policy) -> None:
     for beta in (0.1, 0.5):
         _, log = _train(tiny_folder, pairs=moved, beta=beta)
         assert log[0].margin == pytest.approx(beta * 2, abs=1e-4)
+
+
+def test_a_weight_on_their_likelihood_keeps_chosen_answers_likely(tiny_folder: Path) -> None:
+    chosen = [pair.chosen for pair in _pairs()]
+    policies = [_train(tiny_folder, nll_weight=weight)[0] for weight in (0.0, 0.1, 1.0)]
+    likely = [
+        sum(math.fsum(row) for row in score(policy.model, chosen, token_budget=99))
+        for policy in policies
+    ]
+    assert likely[0] < likely[1] < likely[2]
 
 
 def test_too_few_pairs_and_too_long_pairs_are_refused(tiny_folder: Path) -> None:
