@@ -2,10 +2,9 @@
 
 Samples four answers at temperature 1 to each of the first LABELLED questions (in a seeded
 order) and keeps the best against the worst by the rubric, where they are more than a point of
-10 apart. Junk (a score of 0) is left out before: a seed should teach the style, and pairs against
-junk teach to avoid what a trained policy hardly ever says. Ties go to the earlier sample. Groups
-of sixteen questions are sampled together, so that more questions change no answer. About ten
-minutes on two cores: `python data/make_starter.py`.
+10 apart; ties go to the earlier sample. Groups of sixteen questions are sampled together, so
+that more questions change no answer. About ten minutes on two cores:
+`python data/make_starter.py`.
 """
 
 import json
@@ -69,14 +68,11 @@ def _questions(file: Path, system: str | None) -> list[Prompt]:
 
 
 def _pair(answers: list[Response]) -> dict[str, str] | None:
-    scored = [(rubric_score(r.prompt[-1]["content"], r.text, r.finish_reason), r) for r in answers]
-    scored = [(score, response) for score, response in scored if score > 0]
-    if not scored:
-        return None
-    choice = best_against_worst([score for score, _ in scored], tie_band=APART)
+    scores = [rubric_score(r.prompt[-1]["content"], r.text, r.finish_reason) for r in answers]
+    choice = best_against_worst(scores, tie_band=APART)
     if choice is None:
         return None
-    best, worst = scored[choice.chosen][1], scored[choice.rejected][1]
+    best, worst = answers[choice.chosen], answers[choice.rejected]
     return {
         "prompt": best.prompt[-1]["content"],
         "chosen": best.text,

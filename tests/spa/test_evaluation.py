@@ -4,14 +4,18 @@ from typing import Any
 
 import pytest
 
-from spa.annotation.rubric import rubric_score
 from spa.annotation.rubric_annotator import RubricAnnotator
 from spa.errors import ArtefactError
 from spa.evaluation import annotate, heldout_accuracy, kl_estimate, pair_logps, summarise
 from spa.models import Policy
 from spa.records import Message, Pair
 
-RUBRIC = RubricAnnotator(rubric_score)
+
+def _finishing(question: str, answer: str, finish_reason: str) -> float:
+    return 0.0 if not answer else 0.9 if finish_reason == "stop" else 0.5
+
+
+RUBRIC = RubricAnnotator(_finishing)
 QUESTION = "Why does bread dough need time to rise?"
 GOOD = (
     "Bread dough rises because yeast eats the sugar in the flour and gives off gas. "
@@ -38,15 +42,13 @@ def test_a_win_is_preference_two_a_tie_one_and_a_half() -> None:
     assert [row["preference"] for row in rows] == [2.0, 1.5, 1.0]
     figures = summarise(policy, rows, seed=1)
     assert (figures["n"], figures["win_rate"], figures["finished"]) == (2, 0.75, 1.0)
-    assert figures["gold_reward"] == pytest.approx(0.9)  # sentences of 15 and 14 words
+    assert figures["gold_reward"] == pytest.approx(0.9)
     assert (figures["development"]["n"], figures["development"]["win_rate"]) == (1, 0.0)
 
 
 def test_answers_to_other_prompts_are_not_compared() -> None:
     with pytest.raises(ArtefactError, match="did not answer the same prompts"):
-        annotate(
-            [_output("test", GOOD)], [_output("development", GOOD)], RubricAnnotator(rubric_score)
-        )
+        annotate([_output("test", GOOD)], [_output("development", GOOD)], RUBRIC)
 
 
 def test_heldout_accuracy_is_the_implicit_rewards() -> None:
