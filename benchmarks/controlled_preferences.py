@@ -66,7 +66,7 @@ SETTING: dict[str, Any] = {
     },
     "generate": {"temperature": 1.0},
     "train": {"learning_rate": 6.0e-6},
-    **_rounds(learning_rate=6.0e-6),
+    **_rounds(learning_rate=6.0e-6, nll_weight=0.0),
 }  # fmt: skip
 
 
@@ -134,15 +134,20 @@ def run(layout: Layout, rubrics: Sequence[str], arms: Sequence[str], seeds: Sequ
                     study.append(RESULTS, {"rubric": rubric, "seed": seed, "arm": arm, **row})
 
 
-def _run(
-    layout: Layout, starter: Mapping[str, Any], rubric: str, arm: str, seed: int
-) -> dict[str, Any]:
+def settings(starter: Mapping[str, Any], rubric: str, arm: str, seed: int) -> dict[str, Any]:
+    """The params of one pipeline: the starter's, the study's setting over them, then the arm's."""
     own = {
         "seed": seed,
         "rubric": _rubric(rubric).model_dump(),
         "split": {"source": f"data/raw/study/{rubric}.jsonl"},
     }
-    params = study.merged(study.merged(study.merged(starter, SETTING), own), ARMS[arm])
+    return study.merged(study.merged(study.merged(starter, SETTING), own), ARMS[arm])
+
+
+def _run(
+    layout: Layout, starter: Mapping[str, Any], rubric: str, arm: str, seed: int
+) -> dict[str, Any]:
+    params = settings(starter, rubric, arm, seed)
     if arm == "seed_steps":
         study.reproduce(layout, params, ["evaluate_seed"])
         return {"policies": {"0": study.outcomes(layout, "0")}, "judged": {}}

@@ -2,9 +2,11 @@
 
 from pathlib import Path
 
+import controlled_preferences
 import controlled_tables
 import pytest
 import study
+import yaml
 
 from spa.annotation.annotator import Answer
 from spa.annotation.rubric_annotator import load_rubric
@@ -29,6 +31,18 @@ def test_merging_changes_nested_keys_and_neither_argument() -> None:
     base = {"a": {"b": 1, "c": 2}, "d": 3}
     assert study.merged(base, {"a": {"b": 5}, "e": 6}) == {"a": {"b": 5, "c": 2}, "d": 3, "e": 6}
     assert base == {"a": {"b": 1, "c": 2}, "d": 3}
+
+
+@pytest.mark.parametrize("arm", sorted(controlled_preferences.ARMS))
+def test_study_1_keeps_its_recipe_whatever_becomes_of_the_starters(arm: str) -> None:
+    """What studies.md froze; an arm changes one thing of it."""
+    starter = yaml.safe_load((ROOT / "presets" / "starter.yaml").read_text(encoding="utf-8"))
+    params = controlled_preferences.settings(starter, "easy", arm, 101)
+    assert (params["generate"]["temperature"], params["train"]["learning_rate"]) == (1.0, 6e-6)
+    for name, factor in (("1", 0.5), ("2", 0.25)):
+        train = params["rounds"][name]["train"]
+        assert (train["learning_rate"], train["nll_weight"]) == (6e-6, 0.0)
+        assert train["lambda"] == (0.0 if arm == "no_extrapolation" else factor)
 
 
 def test_holm_by_hand() -> None:
