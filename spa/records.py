@@ -199,10 +199,11 @@ class FlaggedPair(JudgedPair):
 class TrainingRow(Record):
     """One pair at one optimiser step, as the loss saw it.
 
-    `loss` is SPA's, in nats, without the likelihood that `train.nll_weight` adds. `margin` and `extrapolated_margin` are beta * (log-ratio difference), in nats; the
-    latter is null where the detector did not look. `threshold` is the probability below
-    which a label is doubtful, null while too few pairs were seen. `refined` says whether
-    the doubt changed the loss (it cannot before the warm-up gate or at alpha = 0).
+    `loss` is SPA's, in nats, without the likelihood that `train.nll_weight` adds. `margin` and
+    `extrapolated_margin` are beta * (log-ratio difference), in nats; the latter is null where
+    the detector did not look. `threshold` is the probability below which a label is doubtful,
+    null while too few pairs were seen. `refined` says whether the doubt changed the loss (it
+    cannot before the warm-up gate or at alpha = 0).
     """
 
     SCHEMA: ClassVar[pa.Schema] = pa.schema(
