@@ -2,6 +2,8 @@
 PYTHON ?= python3
 VENV := .venv
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
+# Python may keep the bytecode of what a stage imports, or every stage compiles it anew (10 s)
+unexport PYTHONDONTWRITEBYTECODE
 INSTALLED := $(VENV)/.installed
 
 .PHONY: install repro test test-all repro-tiny check format ui

@@ -51,6 +51,16 @@ def choose_dtype(compute: Compute) -> torch.dtype:
     return torch.bfloat16 if choose_device(compute).type == "cuda" else torch.float32
 
 
+def choose_generate_batch(compute: Compute) -> int:
+    """The answers sampled at once that are asked for, or 256 on a CPU and 64 elsewhere."""
+    return compute.generate_batch or (256 if choose_device(compute).type == "cpu" else 64)
+
+
+def choose_train_pairs(compute: Compute) -> int:
+    """The pairs per pass asked for, or 4 on a CPU and 1 elsewhere."""
+    return compute.train_pairs or (4 if choose_device(compute).type == "cpu" else 1)
+
+
 def load_policy(folder: Path, compute: Compute, *, dtype: torch.dtype | None = None) -> Policy:
     """Load a policy in evaluation mode.
 

@@ -1,5 +1,6 @@
 """What the stages that evaluate a policy share: sample, score, annotate, write."""
 
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +18,7 @@ def sample_held_out(
     from spa.files import read_table
     from spa.generation.responses import sample_responses
     from spa.generation.transformers_engine import TransformersEngine
+    from spa.models import choose_generate_batch
     from spa.records import Prompt
 
     settings = here.params.evaluate
@@ -24,20 +26,20 @@ def sample_held_out(
         policy,
         temperature=settings.temperature,
         max_new_tokens=settings.max_new_tokens,
-        batch=here.compute.generate_batch,
+        batch=choose_generate_batch(here.compute),
     )
-    return {
-        pool: sample_responses(
-            engine,
-            policy.encoder,
-            read_table(here.layout.pool(pool), Prompt),
-            samples=1,
-            seed=here.params.seed,
-            names=("evaluate",),
-            model=model,
-        )
-        for pool in pools
-    }
+    prompts = {pool: read_table(here.layout.pool(pool), Prompt) for pool in pools}
+    responses = sample_responses(
+        engine,
+        policy.encoder,
+        [prompt for own in prompts.values() for prompt in own],
+        samples=1,
+        seed=here.params.seed,
+        names=("evaluate",),
+        model=model,
+    )
+    answers = iter(responses)
+    return {pool: list(islice(answers, len(own))) for pool, own in prompts.items()}
 
 
 def gold_logps(here: Context, policy: "Policy") -> list[tuple[float, float]]:

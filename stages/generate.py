@@ -11,7 +11,7 @@ def main(round: RoundOption) -> None:
     from spa.files import read_table, write_table
     from spa.generation.responses import sample_responses
     from spa.generation.transformers_engine import TransformersEngine
-    from spa.models import load_policy, model_hash
+    from spa.models import choose_generate_batch, load_policy, model_hash
     from spa.records import Prompt, Response
     from spa.tracking import track
 
@@ -24,7 +24,7 @@ def main(round: RoundOption) -> None:
             policy,
             temperature=settings.temperature,
             max_new_tokens=settings.max_new_tokens,
-            batch=here.compute.generate_batch,
+            batch=choose_generate_batch(here.compute),
         )
         with track(layout, "generate", round, settings.model_dump()) as run:
             run.dataset(layout.pool(round), context="prompts")

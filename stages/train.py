@@ -27,7 +27,7 @@ def main(round: TrainRound) -> None:
 
     from spa.errors import TrainingError
     from spa.files import replace_folder, write_table
-    from spa.models import choose_dtype, load_policy, model_hash, save_policy
+    from spa.models import choose_dtype, choose_train_pairs, load_policy, model_hash, save_policy
     from spa.records import TrainingRow
     from spa.tracking import track, training_curves
     from spa.training import Trainer
@@ -54,7 +54,7 @@ def main(round: TrainRound) -> None:
             round=round,
             load_reference=lambda: load_policy(source, here.compute, dtype=torch.float32).model,
             token_budget=here.compute.score_tokens,
-            micro_pairs=here.compute.train_pairs,
+            micro_pairs=choose_train_pairs(here.compute),
             bfloat16=choose_dtype(here.compute) is torch.bfloat16,
         )
         name = "seed" if round == 0 else "train"

@@ -7,7 +7,12 @@ import pytest
 import torch
 
 from spa.errors import ModelError
-from spa.models import load_amplified, load_policy
+from spa.models import (
+    choose_generate_batch,
+    choose_train_pairs,
+    load_amplified,
+    load_policy,
+)
 from spa.params import Compute
 
 CPU = Compute(device="cpu")
@@ -45,3 +50,11 @@ def test_amplifying_moves_along_the_line_from_base_to_policy(
             amplified.parameters(), base.parameters(), policy.parameters(), strict=True
         ):
             torch.testing.assert_close(a, b + gamma * (p - b), atol=1e-5, rtol=1e-4)
+
+
+def test_batches_are_as_said_and_larger_on_a_cpu_where_they_are_not() -> None:
+    said = Compute(device="cpu", generate_batch=3, train_pairs=2)
+    assert (choose_generate_batch(said), choose_train_pairs(said)) == (3, 2)
+    cpu, cuda = Compute(device="cpu"), Compute(device="cuda")
+    assert choose_generate_batch(cpu) > choose_generate_batch(cuda)
+    assert choose_train_pairs(cpu) > choose_train_pairs(cuda) == 1
