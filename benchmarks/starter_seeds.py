@@ -6,9 +6,9 @@
 `run` changes seed, judge.method and split.test in params.yaml of the pipeline it is called in,
 runs `dvc repro` and appends one line per pipeline to benchmarks/results/starter_seeds.jsonl as
 it finishes, with the outcome of every test prompt, so that `table` can pair them. Pipelines
-that stand there already are not run again, so that a study that was stopped goes on: move that
-file away before you study another recipe. Stages shared by two pipelines of one seed come from
-DVC's cache.
+that stand there already are not run again, so that a study that was stopped goes on: name
+another file with --results to study another recipe. Stages shared by two pipelines of one seed
+come from DVC's cache.
 """
 
 import argparse
@@ -30,10 +30,10 @@ METHODS = ("implicit", "random")
 POLICIES = ("base", "0", "1", "2", "rival")
 
 
-def run(seeds: Sequence[int], methods: Sequence[str], test: int) -> None:
+def run(seeds: Sequence[int], methods: Sequence[str], test: int, results: Path) -> None:
     """Run every pipeline that has no result yet and append its result."""
     layout = Layout.find()
-    done = {(row["seed"], row["method"]) for row in _results()}
+    done = {(row["seed"], row["method"]) for row in _results(results)}
     for seed in seeds:
         for method in methods:
             if (seed, method) in done:
@@ -44,8 +44,8 @@ def run(seeds: Sequence[int], methods: Sequence[str], test: int) -> None:
             text = re.sub(r"(?m)^  test: .*$", f"  test: {test}", text)
             layout.params.write_text(text, encoding="utf-8")
             subprocess.run(["dvc", "repro"], cwd=layout.root, check=True)
-            RESULTS.parent.mkdir(exist_ok=True)
-            with RESULTS.open("a", encoding="utf-8") as file:
+            results.parent.mkdir(exist_ok=True)
+            with results.open("a", encoding="utf-8") as file:
                 file.write(json.dumps(collect(layout, seed, method), sort_keys=True) + "\n")
 
 
@@ -73,7 +73,7 @@ def table(file: Path) -> str:
     return "\n\n".join(parts) + "\n"
 
 
-def _results(file: Path = RESULTS) -> list[dict[str, Any]]:
+def _results(file: Path) -> list[dict[str, Any]]:
     if not file.exists():
         return []
     return [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()]
@@ -189,12 +189,13 @@ def main() -> None:
     running = commands.add_parser("run", help="run the pipelines (hours)")
     running.add_argument("--seeds", type=int, nargs="+", default=[6, 7, 8])
     running.add_argument("--methods", nargs="+", choices=METHODS, default=METHODS)
-    running.add_argument("--test", type=int, default=160, help="test prompts (split.test)")
+    running.add_argument("--test", type=int, default=320, help="test prompts (split.test)")
     printing = commands.add_parser("table", help="print the tables")
-    printing.add_argument("--results", type=Path, default=RESULTS, help="another file of results")
+    for command in (running, printing):
+        command.add_argument("--results", type=Path, default=RESULTS, help="file of results")
     arguments = parser.parse_args()
     if arguments.command == "run":
-        run(arguments.seeds, arguments.methods, arguments.test)
+        run(arguments.seeds, arguments.methods, arguments.test, arguments.results)
     else:
         print(table(arguments.results), end="")
 
