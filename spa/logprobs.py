@@ -40,7 +40,7 @@ class Batch:
 
 def make_batch(sequences: Sequence[TokenSequence], device: torch.device) -> Batch:
     """Pad sequences to one rectangle behind the prefix that they share (see `Batch`)."""
-    prefix = _shared_prefix([s.prompt for s in sequences])
+    prefix = shared_prefix([s.prompt for s in sequences])
     shared = len(prefix)
     length = max(len(s) for s in sequences) - shared
     first = min(len(s.prompt) for s in sequences) - shared
@@ -59,19 +59,25 @@ def make_batch(sequences: Sequence[TokenSequence], device: torch.device) -> Batc
     )
 
 
-def _shared_prefix(prompts: Sequence[list[int]]) -> list[int]:
+def shared_prefix(prompts: Sequence[list[int]]) -> list[int]:
     """What all prompts begin with; a last token stays out, as it predicts the first answer's."""
     low, high = min(prompts), max(prompts)
     most = min(map(len, prompts)) - 1 if len(prompts) > 1 else 0
     return low[: next((i for i in range(most) if low[i] != high[i]), most)]
 
 
+def read_prefix(model: Any, prefix: Tensor, rows: int) -> Any:
+    """The cache of a prefix (1, C) read once, for a batch of `rows`; None where C is 0."""
+    if not prefix.numel():
+        return None
+    past = model(input_ids=prefix, use_cache=True, logits_to_keep=1).past_key_values
+    past.batch_repeat_interleave(rows)
+    return past
+
+
 def answer_logits(model: Any, batch: Batch) -> Tensor:
     """Logits that predict the answers' tokens, (B, A, V), in the model's dtype."""
-    past = None
-    if batch.prefix.numel():
-        past = model(input_ids=batch.prefix, use_cache=True, logits_to_keep=1).past_key_values
-        past.batch_repeat_interleave(len(batch.input_ids))
+    past = read_prefix(model, batch.prefix, len(batch.input_ids))
     output = model(
         input_ids=batch.input_ids,
         past_key_values=past,

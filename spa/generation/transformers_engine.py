@@ -1,4 +1,7 @@
-"""The transformers engine: `generate` in batches, with our own draw in place of its multinomial."""
+"""The transformers engine: `generate` in batches, with our own draw in place of its multinomial.
+
+What all prompts of a batch begin with, such as a system turn, is read once.
+"""
 
 from collections.abc import Sequence
 from typing import Any
@@ -10,7 +13,7 @@ from tqdm import tqdm
 from transformers import LogitsProcessor, LogitsProcessorList
 
 from spa.generation.engine import Completion, Request
-from spa.logprobs import token_logprobs
+from spa.logprobs import read_prefix, shared_prefix, token_logprobs
 from spa.models import Policy
 from spa.sampling import draw
 from spa.seeds import uniforms
@@ -48,18 +51,25 @@ class TransformersEngine:
     @torch.no_grad()
     def _complete_batch(self, requests: Sequence[Request]) -> list[Completion]:
         policy, device = self._policy, self._policy.model.device
-        longest = max(len(r.prompt) for r in requests)
-        width = -(-longest // _PAD_TO) * _PAD_TO  # few shapes, so that equal prompts round alike
+        prompts = [request.prompt for request in requests]
+        prefix = shared_prefix(prompts)
+        rest = max(map(len, prompts)) - len(prefix)
+        width = len(prefix) + -(-rest // _PAD_TO) * _PAD_TO  # few shapes: equal prompts round alike
         input_ids = torch.zeros(len(requests), width, dtype=torch.long)
         mask = torch.zeros_like(input_ids)
-        for row, request in enumerate(requests):
-            input_ids[row, width - len(request.prompt) :] = torch.tensor(request.prompt)
-            mask[row, width - len(request.prompt) :] = 1
+        for row, prompt in enumerate(prompts):
+            start = width - len(prompt) + len(prefix)
+            input_ids[row, : len(prefix)] = torch.tensor(prefix)
+            input_ids[row, start:] = torch.tensor(prompt[len(prefix) :])
+            mask[row, : len(prefix)] = 1
+            mask[row, start:] = 1
+        first = torch.tensor([prefix], dtype=torch.long, device=device)
         numbers = np.stack([uniforms(r.seed, self._max_new_tokens) for r in requests])
         drawing = _Draw(width, torch.from_numpy(numbers).to(device), self._temperature)
         output = policy.model.generate(
             input_ids=input_ids.to(device),
             attention_mask=mask.to(device),
+            past_key_values=read_prefix(policy.model, first, len(requests)),
             do_sample=False,
             max_new_tokens=self._max_new_tokens,
             eos_token_id=list(policy.stop_tokens),

@@ -41,6 +41,25 @@ def test_order_changes_nothing(tiny: Policy) -> None:
     assert forward == backward
 
 
+def test_what_all_prompts_begin_with_is_read_once(tiny: Policy) -> None:
+    system = {"role": "system", "content": "Answer as briefly as you can. " * 5}
+    prompts = [
+        tiny.encoder.prompt([system, {"role": "user", "content": text}])
+        for text in ("Why?", "Who?")
+    ]
+    requests = [Request(prompts[i % 2], derive_seed(2, "test", i)) for i in range(8)]
+    read: list[int] = []
+    hook = tiny.model.get_input_embeddings().register_forward_pre_hook(
+        lambda _, inputs: read.append(inputs[0].numel())
+    )
+    together = TransformersEngine(tiny, temperature=1.0, max_new_tokens=1, batch=8)
+    answers = together.complete(requests)
+    hook.remove()
+    assert sum(read) < 2 * len(prompts[0]) + 8 * 16 < 8 * len(prompts[0])
+    alone = TransformersEngine(tiny, temperature=1.0, max_new_tokens=1, batch=1)
+    assert [a.tokens for a in answers] == [a.tokens for a in alone.complete(requests)]
+
+
 def test_another_seed_gives_another_answer(tiny: Policy) -> None:
     [request] = _requests(tiny, 1)
     answers = [
