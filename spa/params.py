@@ -240,7 +240,8 @@ class Compute(Section):
     device: str | None = None
     """`cpu`, `cuda`, `cuda:1`, `mps`; found where it is not said."""
     dtype: Literal["float32", "bfloat16"] | None = None
-    """float32 on CPU and bfloat16 on CUDA where it is not said."""
+    """Of sampling and training: float32 on CPU and bfloat16 on CUDA where it is not said. The
+    judge's log-probabilities are float32's everywhere."""
     generate_batch: Positive | None = None
     """Answers sampled at once. Where it is not said, 256 on a CPU (1.3 times as fast as 64 with
     the starter, measured) and 64, which needs less memory, elsewhere."""

@@ -4,6 +4,8 @@ import math
 from collections.abc import Sequence
 from pathlib import Path
 
+import torch
+
 from spa.encoding import TokenSequence
 from spa.logprobs import score
 from spa.models import Policy, load_policy
@@ -12,6 +14,15 @@ from spa.records import Response
 
 CHECKED = 16
 """How many of the sampler's log-probabilities are computed again before all are trusted."""
+
+
+def load_reader(folder: Path, compute: Compute) -> Policy:
+    """Load a policy to read answers with, in float32 on every device.
+
+    In bfloat16 an answer's log-probability is off by up to half a nat (16 answers of 64 tokens,
+    measured), which is as much as the rewards of an early round differ by.
+    """
+    return load_policy(folder, compute, dtype=torch.float32)
 
 
 def response_logps(
@@ -42,7 +53,7 @@ def sampler_logps(
     Returns:
         One log-probability per response, and the largest difference found.
     """
-    policy = load_policy(folder, compute)
+    policy = load_reader(folder, compute)
     known = [math.fsum(r.token_logprobs) for r in responses]
     probe = range(0, len(responses), max(1, len(responses) // CHECKED))
     again = response_logps(policy, [responses[i] for i in probe], token_budget=compute.score_tokens)

@@ -57,10 +57,9 @@ def drift(here: Context, responses: "list[Response]") -> float:
     import math
 
     from spa.evaluation import kl_estimate
-    from spa.models import load_policy
-    from spa.scoring import response_logps
+    from spa.scoring import load_reader, response_logps
 
-    base = load_policy(here.layout.policy("base"), here.compute)
+    base = load_reader(here.layout.policy("base"), here.compute)
     read = response_logps(
         base, responses, token_budget=here.compute.score_tokens, progress="base reads"
     )

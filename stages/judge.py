@@ -46,9 +46,10 @@ def main(round: RoundOption) -> None:
             prompts = len({r.prompt_id for r in responses})
             counts = {"pairs": len(pairs), "ties": prompts - len(pairs), "reuse_error": error}
             run.metrics({**counts, "length_penalty": penalty})
+        held = "hold" if error <= settings.tie_band else "were computed anew: they held only"
         print(
             f"judge@{round}: {len(pairs)} pairs from {prompts} prompts by {settings.method}; "
-            f"the sampler's log-probabilities hold within {error:.1e} nats"
+            f"the sampler's log-probabilities {held} within {error:.1e} nats"
         )
         if settings.length_penalty == "auto":
             print(f"judge@{round}: the length penalty found is {penalty:.3f} nats a character")
@@ -107,11 +108,10 @@ def reference_logps(
 
 def read_by(here: Context, name: str, responses: "list[Response]") -> list[float]:
     """Log-probabilities of the answers under a policy of the pipeline, which is let go again."""
-    from spa.models import load_policy
-    from spa.scoring import response_logps
+    from spa.scoring import load_reader, response_logps
 
     return response_logps(
-        load_policy(here.layout.policy(name), here.compute),
+        load_reader(here.layout.policy(name), here.compute),
         responses,
         token_budget=here.compute.score_tokens,
         progress=f"{name} reads",

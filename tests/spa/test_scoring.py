@@ -7,7 +7,7 @@ import pytest
 
 from spa.generation.responses import sample_responses
 from spa.generation.transformers_engine import TransformersEngine
-from spa.models import Policy
+from spa.models import Policy, load_policy
 from spa.params import Compute
 from spa.records import Prompt, Response
 from spa.scoring import response_logps, sampler_logps
@@ -44,6 +44,22 @@ def test_numbers_that_do_not_hold_are_computed_anew(
     found, error = sampler_logps(tiny_folder, wrong, CPU, tolerance=1e-3)
     assert error == pytest.approx(max(len(r.token_ids) for r in responses), rel=0.2)
     assert found == pytest.approx(response_logps(tiny, responses, token_budget=256), abs=1e-4)
+
+
+def test_answers_sampled_in_bfloat16_are_judged_in_float32(
+    tiny: Policy, tiny_folder: Path, responses: list[Response]
+) -> None:
+    half = Compute(device="cpu", dtype="bfloat16")
+    engine = TransformersEngine(
+        load_policy(tiny_folder, half), temperature=1.0, max_new_tokens=12, batch=4
+    )
+    prompts = [Prompt(prompt_id=r.prompt_id, prompt=r.prompt) for r in responses[::2]]
+    sampled = sample_responses(
+        engine, tiny.encoder, prompts, samples=2, seed=1, names=("test",), model="m"
+    )
+    found, error = sampler_logps(tiny_folder, sampled, half, tolerance=1e-4)
+    assert error > 1e-4
+    assert found == pytest.approx(response_logps(tiny, sampled, token_budget=256), abs=1e-4)
 
 
 def test_another_model_reads_the_same_answers_differently(
