@@ -41,6 +41,17 @@ def real_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.fixture(scope="session")
+def shared() -> Path:
+    """Real annotations, which cannot be part of the project (CC BY-NC 4.0): SPA_SHARED_DATA,
+    by default ../shared/data. A test that needs them says so where they are absent."""
+    root = Path(__file__).parents[1]
+    folder = Path(os.environ.get("SPA_SHARED_DATA", root.parent / "shared" / "data"))
+    if not folder.is_dir():
+        pytest.skip(f"needs the real annotations, and {folder} is absent (SPA_SHARED_DATA)")
+    return folder
+
+
 @pytest.fixture
 def tiny(tiny_folder: Path) -> Policy:
     return load_policy(tiny_folder, Compute(device="cpu"))

@@ -1,0 +1,154 @@
+"""AlpacaEval's own figures, from its own library: raw, discrete and length-controlled win rate.
+
+The library's length control is a regression that needs data of other models on AlpacaEval's
+805 instructions (df_gamed.csv), which the library fetches from the Hub and anyone can supply as
+a file. Nothing else of the project imports alpaca_eval.
+"""
+
+import importlib.metadata
+import logging
+import sys
+import types
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from spa.errors import InputError
+
+_HUB = "tatsu-lab/alpaca_eval"
+_COLUMNS = {
+    "model",
+    "index",
+    "preference",
+    "std_delta_len",
+    "instruction_difficulty",
+    "not_gamed_baseline",
+}
+
+
+@dataclass(frozen=True)
+class RegressionData:
+    """The file that length control is fitted with; `original` where it came from the Hub."""
+
+    file: Path
+    original: bool
+
+
+def fetch_regression_data() -> RegressionData | None:
+    """The library's own data from the Hub or its cache, or None where it cannot be had.
+
+    Without a network the Hub's client gives up after half a minute; HF_HUB_OFFLINE=1 at once.
+    """
+    from huggingface_hub import hf_hub_download
+    from huggingface_hub.utils import logging as hub_logging
+
+    hub_logging.set_verbosity_error()  # type: ignore[no-untyped-call]
+    try:
+        file = hf_hub_download(repo_id=_HUB, filename="df_gamed.csv", repo_type="dataset")
+    except Exception:  # whatever keeps the Hub from answering, the figure is refused
+        return None
+    return RegressionData(Path(file), original=True)
+
+
+def read_regression_data(file: Path, instructions: int) -> RegressionData:
+    """Somebody's own regression data, which nothing proves to be the original.
+
+    Raises:
+        InputError: the file cannot be read, lacks a column or does not cover the instructions.
+    """
+    import pandas as pd
+
+    try:
+        frame = pd.read_csv(file)
+    except (OSError, ValueError) as error:
+        text = " ".join(str(error).split())
+        raise InputError(f"{file}: cannot be read as CSV ({text})") from error
+    if missing := sorted(_COLUMNS - set(frame.columns)):
+        raise InputError(
+            f"{file}, field '{missing[0]}': missing (found {', '.join(map(str, frame.columns))}); "
+            "wanted alpaca-eval's df_gamed.csv"
+        )
+    covered = set(range(instructions)) & set(frame["index"])
+    if len(covered) < instructions:
+        raise InputError(
+            f"{file}, field 'index': found {len(covered)} of instructions 0 to "
+            f"{instructions - 1}; wanted all of them"
+        )
+    return RegressionData(file, original=False)
+
+
+def raw_figures(annotations: Sequence[dict[str, Any]]) -> dict[str, float]:
+    """`n_total`, `win_rate`, `standard_error`, `discrete_win_rate`, in percent, as the library has
+    them: rows whose preference is null are left out."""
+    return dict(_library().metrics.get_winrate(_frame(annotations)))
+
+
+def length_controlled(annotations: Sequence[dict[str, Any]], data: RegressionData) -> float:
+    """The length-controlled win rate in percent, by the library's regression.
+
+    Args:
+        annotations: of AlpacaEval's instructions, all of them, in their order.
+        data: what to fit with.
+
+    Source: Dubois, Galambosi, Liang and Hashimoto, arXiv:2404.04475.
+    """
+    import sklearn
+
+    glm = sys.modules[_library().metrics.get_length_controlled_winrate.__module__]
+    fetch = glm.hf_hub_download
+    glm.hf_hub_download = lambda **_: str(data.file)  # type: ignore[attr-defined]
+    try:
+        with sklearn.config_context(), _quiet():
+            figures = glm.get_length_controlled_winrate(
+                _frame(annotations), save_weights_dir=None, is_warn_extreme_changes=False
+            )
+    finally:
+        glm.hf_hub_download = fetch  # type: ignore[attr-defined]
+    return float(figures["length_controlled_winrate"])
+
+
+def _frame(annotations: Sequence[dict[str, Any]]) -> Any:
+    import pandas as pd
+
+    return pd.DataFrame(list(annotations))
+
+
+@cache
+def _library() -> Any:
+    """Import alpaca_eval, which asks for a module that setuptools has no longer, and chatters."""
+    if "pkg_resources" not in sys.modules:
+        sys.modules["pkg_resources"] = _pkg_resources()
+    with _quiet():
+        import alpaca_eval
+        import alpaca_eval.metrics
+    return alpaca_eval
+
+
+def _pkg_resources() -> types.ModuleType:
+    """The two functions of pkg_resources that alpaca_eval calls."""
+    from packaging.version import parse
+
+    module = types.ModuleType("pkg_resources")
+    module.parse_version = parse  # type: ignore[attr-defined]
+    module.get_distribution = lambda name: types.SimpleNamespace(  # type: ignore[attr-defined]
+        version=importlib.metadata.version(name)
+    )
+    return module
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Take back what alpaca_eval does to the root logger, and keep warnings of its age away."""
+    root = logging.getLogger()
+    level, handlers = root.level, list(root.handlers)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        root.setLevel(level)
+        root.handlers[:] = handlers

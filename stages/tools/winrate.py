@@ -1,0 +1,53 @@
+"""Tool `winrate`: raw and length-controlled win rate of anyone's annotations."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+Annotations = Annotated[
+    Path, typer.Argument(help="Annotations in AlpacaEval's format: .json, .jsonl, also gzipped.")
+]
+Data = Annotated[
+    Path | None,
+    typer.Option(
+        "--regression-data",
+        help="alpaca-eval's df_gamed.csv or a like file; by default it is fetched from the Hub.",
+    ),
+]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")]
+
+
+def main(annotations: Annotations, regression_data: Data = None, as_json: Json = False) -> None:
+    """Win rates as AlpacaEval's leaderboard has them, in percent, by its own code.
+
+    Length control is told of AlpacaEval's 805 instructions against gpt4_1106_preview alone. It
+    is marked approximate where its regression data comes from a file or another annotator
+    compared the answers: then only paired differences mean something. Needs no pipeline.
+    """
+    import json
+    from dataclasses import asdict
+
+    from spa.leaderboard import fetch_regression_data, read_regression_data
+    from spa.winrate import INSTRUCTIONS, lc_refusal, read_annotations, win_rate
+
+    rows = read_annotations(str(annotations), Path.cwd())
+    if lc_refusal(rows):
+        data = None
+    elif regression_data is None:
+        data = fetch_regression_data()
+    else:
+        data = read_regression_data(regression_data, INSTRUCTIONS)
+    found = win_rate(rows, data)
+    if as_json:
+        print(json.dumps(asdict(found)))
+        return
+    print(
+        f"win rate {found.win_rate:.2f} % (standard error {found.standard_error:.2f}, "
+        f"n = {found.n}); discrete {found.discrete_win_rate:.2f} %"
+    )
+    if found.lc_win_rate is None:
+        print(f"no length-controlled win rate: {found.lc_reason}")
+    else:
+        note = ", approximate: compare differences only" if found.lc_approximate else ""
+        print(f"length-controlled win rate {found.lc_win_rate:.2f} %{note}")

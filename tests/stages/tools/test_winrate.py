@@ -1,0 +1,51 @@
+"""Tool `winrate`: the published leaderboard, from its annotations."""
+
+import csv
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from stages._app import run
+
+pytestmark = pytest.mark.shared
+
+
+def _winrate(capsys: pytest.CaptureFixture[str], *arguments: str) -> dict[str, Any]:
+    with pytest.raises(SystemExit) as stop:
+        run(["winrate", *arguments, "--json"])
+    assert not stop.value.code
+    return dict(json.loads(capsys.readouterr().out))
+
+
+def test_it_says_what_the_leaderboard_says(
+    shared: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Raw rates to two decimals; length-controlled ones within 2.5 points, marked approximate."""
+    folder = shared / "alpaca_eval"
+    data = str(folder / "df_gamed.approximate.csv")
+    with (folder / "leaderboard.csv").open() as file:
+        board = list(csv.DictReader(file))
+    assert len(board) == 6
+    for row in board:
+        annotations = str(folder / "annotations" / f"{row['model']}.json.gz")
+        found = _winrate(capsys, annotations, "--regression-data", data)
+        assert found["n"] == int(row["n"])
+        assert found["win_rate"] == pytest.approx(float(row["win_rate"]), abs=0.005)
+        assert found["standard_error"] == pytest.approx(float(row["standard_error"]), abs=0.005)
+        published = float(row["length_controlled_winrate"])
+        assert found["lc_win_rate"] == pytest.approx(published, abs=2.5)
+        assert found["lc_approximate"]
+        assert found["lc_reason"] is None
+
+
+def test_without_regression_data_it_says_so(
+    shared: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("spa.leaderboard.fetch_regression_data", lambda: None)
+    annotations = shared / "alpaca_eval" / "annotations" / "alpaca-7b.json.gz"
+    found = _winrate(capsys, str(annotations))
+    assert found["lc_win_rate"] is None
+    assert not found["lc_approximate"]
+    assert "--regression-data" in found["lc_reason"]
