@@ -2,18 +2,15 @@
 
 Samples four answers at temperature 1 to each of the first LABELLED questions (in a seeded
 order) and keeps the best against the worst by the rubric, where they are more than a point of
-10 apart; ties go to the earlier sample. Groups of sixteen questions are sampled together, so
-that more questions change no answer. About ten minutes on two cores:
-`python data/make_starter.py`.
-
-The file that ships is not what this writes byte for byte: where rounding differs (another
-machine, another matrix library, another batch) some sample parts, and what follows it. Of the
-first 62 pairs 35 came out the same after the engine learnt to read shared beginnings once.
-Every pair is still of the base's answers, best against worst by the rubric.
+10 apart; ties go to the earlier sample. The base answers in float64, so that other machines and
+matrix libraries, which round differently, draw the same answers. About twenty minutes on two
+cores: `python data/make_starter.py`.
 """
 
 import json
 from pathlib import Path
+
+import torch
 
 from spa.annotation.rubric import rubric_score
 from spa.files import replace_file, replace_folder
@@ -42,7 +39,7 @@ def main() -> None:
     if not base.exists():
         with replace_folder(base) as folder:
             materialise(params.base.source, folder, root=layout.root)
-    policy = load_policy(base, compute)
+    policy = load_policy(base, compute, dtype=torch.float64)
     engine = TransformersEngine(policy, temperature=1.0, max_new_tokens=64, batch=GROUP * SAMPLES)
     starter = layout.raw / "starter"
     questions = _questions(starter / "prompts.jsonl", params.split.system)

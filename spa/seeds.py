@@ -22,9 +22,10 @@ def generator(seed: int, *names: str | int) -> np.random.Generator:
     return np.random.Generator(np.random.Philox(derive_seed(seed, *names)))
 
 
-def uniforms(seed: int, count: int) -> NDArray[np.float64]:
-    """`count` uniform numbers in [0, 1): the draw for each position of one sampled answer."""
-    return np.random.Generator(np.random.Philox(seed)).random(count)
+def draw_keys(seed: int, count: int) -> NDArray[np.int64]:
+    """64 random bits for each position of one sampled answer, the key of that token's draw."""
+    bits = np.random.Generator(np.random.Philox(seed)).integers(0, 2**64, count, dtype=np.uint64)
+    return bits.view(np.int64)
 
 
 def rank_key(seed: int, *names: str) -> str:

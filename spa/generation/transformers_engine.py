@@ -16,7 +16,7 @@ from spa.generation.engine import Completion, Request
 from spa.logprobs import read_prefix, shared_prefix, token_logprobs
 from spa.models import Policy
 from spa.sampling import draw
-from spa.seeds import uniforms
+from spa.seeds import draw_keys
 
 _PAD_TO = 16
 
@@ -64,8 +64,8 @@ class TransformersEngine:
             mask[row, : len(prefix)] = 1
             mask[row, start:] = 1
         first = torch.tensor([prefix], dtype=torch.long, device=device)
-        numbers = np.stack([uniforms(r.seed, self._max_new_tokens) for r in requests])
-        drawing = _Draw(width, torch.from_numpy(numbers).to(device), self._temperature)
+        keys = np.stack([draw_keys(r.seed, self._max_new_tokens) for r in requests])
+        drawing = _Draw(width, torch.from_numpy(keys).to(device), self._temperature)
         output = policy.model.generate(
             input_ids=input_ids.to(device),
             attention_mask=mask.to(device),
@@ -90,15 +90,15 @@ class _Draw(LogitsProcessor):
     would depend on its neighbours, and costs a quarter of the time (measured on a CPU).
     """
 
-    def __init__(self, width: int, numbers: Tensor, temperature: float) -> None:
+    def __init__(self, width: int, keys: Tensor, temperature: float) -> None:
         self._width = width
-        self._numbers = numbers
+        self._keys = keys
         self._temperature = temperature
         self.logprobs: list[Tensor] = []
 
     def __call__(self, input_ids: Any, scores: Any) -> Any:
         position = input_ids.shape[1] - self._width
-        tokens = draw(scores, self._numbers[:, position], temperature=self._temperature)
+        tokens = draw(scores, self._keys[:, position], temperature=self._temperature)
         self.logprobs.append(token_logprobs(scores, tokens))
         return torch.full_like(scores, -torch.inf).scatter(-1, tokens.unsqueeze(-1), 0.0)
 

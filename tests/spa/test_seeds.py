@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from spa.seeds import derive_seed, generator, rank_key, uniforms
+from spa.seeds import derive_seed, draw_keys, generator, rank_key
 
 
 def test_a_seed_is_its_names_and_stays_what_it_is_for_ever() -> None:
@@ -17,12 +17,11 @@ def test_names_do_not_run_together() -> None:
     assert derive_seed(1, "a", 1) == derive_seed(1, "a", "1")
 
 
-def test_uniforms_are_uniform_and_a_longer_answer_begins_like_a_shorter_one() -> None:
-    numbers = uniforms(7, 100_000)
-    assert 0 <= numbers.min()
-    assert numbers.max() < 1
-    assert abs(numbers.mean() - 0.5) < 0.005
-    assert np.array_equal(uniforms(7, 10), numbers[:10])
+def test_keys_use_every_bit_and_a_longer_answer_begins_like_a_shorter_one() -> None:
+    keys = draw_keys(7, 100_000)
+    ones = np.unpackbits(keys.view(np.uint8)).reshape(-1, 64).mean(0)
+    assert np.abs(ones - 0.5).max() < 0.01
+    assert np.array_equal(draw_keys(7, 10), keys[:10])
 
 
 def test_generators_are_owned_by_their_names() -> None:
