@@ -1,0 +1,91 @@
+"""Two policies set against each other on the same test prompts, in this run or another one's."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from spa.errors import ArtefactError, InputError
+from spa.files import read_json
+from spa.layout import Layout
+from spa.metrics import bootstrap, paired_difference
+
+
+@dataclass(frozen=True)
+class WinRateDifference:
+    """Win rates of two policies over the base on the prompts both answered, 0 to 1.
+
+    `difference` is the second's minus the first's; `low` and `high` bound its 95 % interval, from
+    a bootstrap over prompts, paired.
+    """
+
+    first: float
+    second: float
+    difference: float
+    low: float
+    high: float
+    n: int
+
+
+def compare_policies(
+    first: Sequence[dict[str, Any]], second: Sequence[dict[str, Any]], *, seed: int
+) -> WinRateDifference:
+    """Set two policies' annotations against each other, prompt by prompt.
+
+    Args:
+        first: annotations of one policy, as `data/evaluation/N/annotations.json` has them.
+        second: the other's.
+        seed: names the bootstrap.
+
+    Raises:
+        InputError: they share no test prompt, or different annotators compared them.
+    """
+    names = [sorted({row["annotator"] for row in rows}) for rows in (first, second)]
+    if names[0] != names[1]:
+        raise InputError(
+            f"compare: {', '.join(names[0])} annotated the first and {', '.join(names[1])} the "
+            "second; wanted the same annotator"
+        )
+    wins = [
+        {row["prompt_id"]: row["preference"] - 1 for row in rows if row["dataset"] == "test"}
+        for rows in (first, second)
+    ]
+    shared = [prompt for prompt in wins[0] if prompt in wins[1]]
+    if not shared:
+        raise InputError(
+            f"compare: {len(wins[0])} and {len(wins[1])} test prompts, none in both; wanted "
+            "policies that answered the same prompts"
+        )
+    one, other = ([own[prompt] for prompt in shared] for own in wins)
+    gap = paired_difference(one, other, seed=seed)
+    means = [bootstrap(own, seed=seed).mean for own in (one, other)]
+    return WinRateDifference(means[0], means[1], gap.mean, gap.low, gap.high, gap.n)
+
+
+def read_policy_annotations(layout: Layout, name: str) -> list[dict[str, Any]]:
+    """Annotations of a round (`0`, `2`, `rival`), or of another revision's, `REV:ROUND`.
+
+    Args:
+        layout: the pipeline.
+        name: REV is a branch, tag, commit or the name of a DVC experiment.
+
+    Raises:
+        ArtefactError: there is no such evaluation, or DVC's cache does not hold it.
+    """
+    revision, _, round = name.rpartition(":")
+    file = layout.evaluation(round) / "annotations.json"
+    if not revision:
+        return list(read_json(file))
+    from dvc.api import read
+    from dvc.exceptions import DvcException
+    from scmrepo.exceptions import SCMError
+
+    path = file.relative_to(layout.root).as_posix()
+    try:
+        return list(json.loads(read(path, repo=str(layout.root), rev=revision)))
+    except (DvcException, SCMError, OSError) as error:
+        text = " ".join(str(error).split())[:200]
+        raise ArtefactError(
+            f"{name}: {path} cannot be read at {revision} ({text}); wanted a branch, tag, commit "
+            "or experiment whose results lie in DVC's cache or remote"
+        ) from error

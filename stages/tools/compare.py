@@ -1,0 +1,37 @@
+"""Tool `compare`: is one policy better than another, on the same prompts?"""
+
+from typing import Annotated
+
+import typer
+
+Policy = Annotated[
+    str, typer.Argument(help="A round (0, 2, rival) or REV:ROUND of another git revision.")
+]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")]
+
+
+def main(a: Policy, b: Policy, as_json: Json = False) -> None:
+    """Difference in win rate between two policies, paired by test prompt.
+
+    A and B are rounds of this run (`spa compare 0 2`) or of another branch, commit or DVC
+    experiment (`spa compare main:2 2`). The interval is a 95 % bootstrap over the prompts both
+    answered: much tighter than the two win rates' own, as easy prompts are easy for both.
+    """
+    import json
+    from dataclasses import asdict
+
+    from spa.comparison import compare_policies, read_policy_annotations
+    from stages._context import stage_context
+
+    with stage_context() as here:
+        rows = [read_policy_annotations(here.layout, name) for name in (a, b)]
+        found = compare_policies(*rows, seed=here.params.seed)
+    if as_json:
+        print(json.dumps({"a": a, "b": b, **asdict(found)}))
+        return
+    apart = found.low > 0 or found.high < 0
+    print(
+        f"{a}: {found.first:.1%}, {b}: {found.second:.1%} win rate over the base on {found.n} test "
+        f"prompts\n{b} - {a}: {found.difference:+.1%} [{found.low:+.1%}, {found.high:+.1%}]: "
+        f"{'told apart' if apart else 'not told apart'}"
+    )
