@@ -12,7 +12,7 @@ def main() -> None:
     from spa.files import replace_folder
     from spa.models import model_hash
     from spa.sources import materialise
-    from spa.tracking import track
+    from spa.tracking.stages import track
 
     with stage_context() as here:
         layout, base = here.layout, here.params.base

@@ -15,7 +15,7 @@ def main(round: RoundOption) -> None:
     from spa.calibration import calibrate, summarise
     from spa.files import read_table, replace_folder, write_json
     from spa.records import JudgedPair, Response, Score, TrainingRow
-    from spa.tracking import track
+    from spa.tracking.stages import track
 
     with stage_context(round) as here:
         layout = here.layout

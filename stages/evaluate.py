@@ -22,7 +22,7 @@ def main(round: EvaluateRound = None, base: BaseOption = False) -> None:
         raise typer.BadParameter("say either --round N or --base")
     from spa.evaluation import outputs_json
     from spa.models import load_policy, model_hash
-    from spa.tracking import track
+    from spa.tracking.stages import track
     from stages._evaluating import (
         describe,
         drift,

@@ -13,7 +13,7 @@ def main() -> None:
     """
     from spa.evaluation import outputs_json
     from spa.models import load_policy, model_hash
-    from spa.tracking import track
+    from spa.tracking.stages import track
     from stages._evaluating import (
         describe,
         drift,

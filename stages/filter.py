@@ -14,7 +14,7 @@ def main(round: RoundOption) -> None:
     from spa.degeneracy import normalise, word_count
     from spa.files import read_table, write_json, write_table
     from spa.records import FlaggedPair, JudgedPair, Pair, Prompt
-    from spa.tracking import track
+    from spa.tracking.stages import track
 
     with stage_context(round) as here:
         layout, settings = here.layout, here.params.filter

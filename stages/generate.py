@@ -13,7 +13,7 @@ def main(round: RoundOption) -> None:
     from spa.generation.transformers_engine import TransformersEngine
     from spa.models import choose_generate_batch, load_policy, model_hash
     from spa.records import Prompt, Response
-    from spa.tracking import track
+    from spa.tracking.stages import track
 
     with stage_context(round) as here:
         layout, settings = here.layout, here.params.generate

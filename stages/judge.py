@@ -20,7 +20,7 @@ def main(round: RoundOption) -> None:
     from spa.records import JudgedPair, Response, Score
     from spa.scoring import sampler_logps
     from spa.splits import flip_labels
-    from spa.tracking import track
+    from spa.tracking.stages import track
 
     with stage_context(round) as here:
         layout, settings, seed = here.layout, here.params.judge, here.params.seed

@@ -12,7 +12,8 @@ def main() -> None:
     from spa.calibration import seed_noise
     from spa.files import read_json, read_table, replace_file, write_json
     from spa.records import TrainingRow
-    from spa.tracking import log_artifacts, log_rounds
+    from spa.tracking.registry import log_policies
+    from spa.tracking.rounds import log_artifacts, log_rounds
 
     with stage_context() as here:
         layout, rounds = here.layout, list(here.params.rounds)
@@ -33,6 +34,7 @@ def main() -> None:
         with replace_file(files[3]) as file:
             pictures.draw_calibration(layout, rounds, file)
         log_rounds(layout, rows)
+        log_policies(layout, rows, report.recommend(rows))
         log_artifacts(layout, [layout.report / "summary.json", *files])
         print(report.to_table(rows))
         judged = report.judges_in_words(

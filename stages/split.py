@@ -13,7 +13,7 @@ def main() -> None:
     from spa.importing import Imported, read_pairs, read_prompts
     from spa.records import Pair, Prompt
     from spa.splits import flip_labels, partition
-    from spa.tracking import track
+    from spa.tracking.stages import track
 
     with stage_context() as here:
         layout, split, seed = here.layout, here.params.split, here.params.seed

@@ -29,7 +29,8 @@ def main(round: TrainRound) -> None:
     from spa.files import replace_folder, write_table
     from spa.models import choose_dtype, choose_train_pairs, load_policy, model_hash, save_policy
     from spa.records import TrainingRow
-    from spa.tracking import track, training_curves
+    from spa.tracking.rounds import training_curves
+    from spa.tracking.stages import track
     from spa.training import Trainer
 
     with stage_context(round) as here:
@@ -79,7 +80,7 @@ def adopt(here: Context, source: str) -> None:
     from spa.models import model_hash
     from spa.records import TrainingRow
     from spa.sources import materialise
-    from spa.tracking import track
+    from spa.tracking.stages import track
 
     layout = here.layout
     with track(layout, "seed", 0, {"policy": source}) as run:

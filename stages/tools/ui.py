@@ -15,7 +15,7 @@ def main(port: Port = 5000) -> None:
 
     from spa.errors import SpaError
     from spa.layout import Layout
-    from spa.tracking import tracking_uri
+    from spa.tracking.server import tracking_uri
 
     uri = tracking_uri(Layout.find())
     if uri.startswith(("http://", "https://")):

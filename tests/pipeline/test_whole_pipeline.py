@@ -11,12 +11,15 @@ from typing import Any
 import pytest
 import torch
 import yaml
+from mlflow import MlflowClient
 from safetensors.torch import load_file
 
 from spa.files import hash_folder, read_table
 from spa.layout import Layout
 from spa.models import model_hash
 from spa.records import JudgedPair, Pair, Prompt, Response, Score, TrainingRow
+from spa.tracking.registry import CHAMPION, REGISTERED
+from spa.tracking.server import tracking_uri
 from tests.pipeline.tiny_params import write_pipeline
 
 pytestmark = pytest.mark.slow
@@ -103,6 +106,15 @@ def test_the_rivals_policy_lies_on_the_line_from_base_to_seed(done: Layout) -> N
     )
     for name, weight in rival.items():
         torch.testing.assert_close(weight, base[name] + 2.0 * (seed[name] - base[name]))
+
+
+def test_every_round_is_a_registered_version_and_the_recommended_one_champion(done: Layout) -> None:
+    client = MlflowClient(tracking_uri(done))
+    versions = client.search_model_versions(f"name = '{REGISTERED}'")
+    assert sorted(version.tags["spa.round"] for version in versions) == ["0", "1", "2"]
+    summary = json.loads((done.report / "summary.json").read_text())
+    champion = client.get_model_version_by_alias(REGISTERED, CHAMPION)
+    assert champion.tags["spa.round"] == summary["recommended_round"]
 
 
 def test_nothing_is_done_twice_and_stages_by_hand_leave_it_so(done: Layout) -> None:

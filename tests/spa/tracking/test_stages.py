@@ -10,7 +10,9 @@ from mlflow import MlflowClient
 from spa.files import write_table
 from spa.layout import Layout
 from spa.records import TrainingRow
-from spa.tracking import EXPERIMENT, dvc_md5, log_rounds, pipeline_key, track, tracking_uri
+from spa.tracking.rounds import log_rounds
+from spa.tracking.server import EXPERIMENT, dvc_md5, pipeline_key, tracking_uri
+from spa.tracking.stages import track
 
 ROWS: list[dict[str, Any]] = [
     {"round": "base", "win_rate": 0.5},
