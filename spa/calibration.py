@@ -5,7 +5,7 @@ from itertools import combinations
 from typing import Any
 
 from spa import reliability
-from spa.annotation.annotator import Answer, Comparison, Rater
+from spa.annotation.annotator import Annotator, Answer, Comparison, Rater
 from spa.metrics import accuracy, bootstrap
 from spa.records import JudgedPair, Response, Score, TrainingRow
 
@@ -20,7 +20,7 @@ def calibrate(
     pairs: Sequence[JudgedPair],
     scores: Sequence[Score],
     responses: Sequence[Response],
-    annotator: Rater,
+    annotator: Annotator,
     log: Sequence[TrainingRow] = (),
 ) -> list[Row]:
     """What every judge and the annotator say of each pair.
@@ -34,7 +34,8 @@ def calibrate(
 
     Returns:
         One row per pair. `gold` is how much the annotator prefers the chosen answer (0 to 1,
-        0.5 a tie), `gap` by how much it rates it higher than the rejected one; the margins are
+        0.5 a tie), `gap` by how much it rates it higher than the rejected one, None where it
+        rates nothing and only compares; the margins are
         positive where that judge prefers the chosen answer too:
         `judge` by its own reward, `likelihood` by the policy's log-probability (nats),
         `length` by the answer having fewer tokens. `confidence` and `flagged` are the noise
@@ -52,14 +53,13 @@ def calibrate(
         for pair in pairs
     ]
     gold = annotator.prefer(contests)
-    rejected = annotator.rate([(contest.prompt, contest.first) for contest in contests])
-    chosen = annotator.rate([(contest.prompt, contest.second) for contest in contests])
+    gaps = _gaps(annotator, contests)
     return [
         {
             "pair_id": pair.pair_id,
             "prompt_id": pair.prompt_id,
             "gold": gold[i],
-            "gap": chosen[i] - rejected[i],
+            "gap": gaps[i],
             "judge": pair.margin,
             "likelihood": known[pair.chosen_id].policy_logp - known[pair.rejected_id].policy_logp,
             "length": known[pair.rejected_id].tokens - known[pair.chosen_id].tokens,
@@ -68,6 +68,14 @@ def calibrate(
         }
         for i, pair in enumerate(pairs)
     ]
+
+
+def _gaps(annotator: Annotator, contests: Sequence[Comparison]) -> Sequence[float | None]:
+    if not isinstance(annotator, Rater):
+        return [None] * len(contests)
+    rejected = annotator.rate([(contest.prompt, contest.first) for contest in contests])
+    chosen = annotator.rate([(contest.prompt, contest.second) for contest in contests])
+    return [high - low for high, low in zip(chosen, rejected, strict=True)]
 
 
 def correct(rows: Sequence[Mapping[str, Any]], judge: str) -> list[float]:
@@ -112,8 +120,9 @@ def summarise(
         figures[f"{judge}_accuracy"] = interval.mean if interval else None
         figures[f"{judge}_accuracy_low"] = interval.low if interval else None
         figures[f"{judge}_accuracy_high"] = interval.high if interval else None
-    if rows:
-        gap = bootstrap([row["gap"] for row in rows], seed=seed)
+    gaps = [row["gap"] for row in rows if row["gap"] is not None]
+    if gaps:
+        gap = bootstrap(gaps, seed=seed)
         figures |= {"label_gap": gap.mean, "label_gap_low": gap.low, "label_gap_high": gap.high}
     decided = [row for row in rows if row["gold"] != 0.5]
     if decided:

@@ -47,7 +47,11 @@ def compare_policies(
             "second; wanted the same annotator"
         )
     wins = [
-        {row["prompt_id"]: row["preference"] - 1 for row in rows if row["dataset"] == "test"}
+        {
+            row["prompt_id"]: row["preference"] - 1
+            for row in rows
+            if row["dataset"] == "test" and row["preference"] is not None
+        }
         for rows in (first, second)
     ]
     shared = [prompt for prompt in wins[0] if prompt in wins[1]]

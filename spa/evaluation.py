@@ -2,18 +2,21 @@
 
 import math
 from collections.abc import Sequence
+from itertools import combinations
 from typing import Any
 
-from spa.annotation.annotator import Answer, Comparison
-from spa.annotation.rubric_annotator import RubricAnnotator
+from spa.annotation.annotator import Annotator, Answer, Comparison, Rater
 from spa.encoding import TokenSequence
-from spa.errors import ArtefactError
+from spa.errors import AnnotationError, ArtefactError
 from spa.logprobs import score
 from spa.metrics import accuracy, bootstrap
 from spa.models import Policy
 from spa.records import Message, Pair, Response
 
 POOLS = ("development", "test")
+NULL_ANSWER = (
+    "Thank you for asking. Here is a complete, correct and helpful answer to your request."
+)
 
 
 def outputs_json(responses: dict[str, list[Response]], generator: str) -> list[dict[str, Any]]:
@@ -34,13 +37,24 @@ def outputs_json(responses: dict[str, list[Response]], generator: str) -> list[d
 
 
 def annotate(
-    base: Sequence[dict[str, Any]], policy: Sequence[dict[str, Any]], annotator: RubricAnnotator
+    base: Sequence[dict[str, Any]],
+    policy: Sequence[dict[str, Any]],
+    annotator: Annotator,
+    *,
+    name: str,
 ) -> list[dict[str, Any]]:
     """Compare a policy's outputs with the base's, prompt by prompt.
 
+    Args:
+        base: outputs of the base.
+        policy: outputs of the policy.
+        annotator: what compares.
+        name: the annotator's.
+
     Returns:
         AlpacaEval's annotations: `preference` from 1 (the base's answer) to 2 (the policy's),
-        1.5 for a tie; and `score`, the annotator's own of the policy's answer.
+        1.5 for a tie, None where the annotator named neither; and `score`, the annotator's own
+        of the policy's answer, None where it only compares.
 
     Raises:
         ArtefactError: both did not answer the same prompts in the same order.
@@ -54,18 +68,22 @@ def annotate(
         Comparison(prompt, _answer(b), _answer(p))
         for prompt, b, p in zip(prompts, base, policy, strict=True)
     ]
-    scores = annotator.rate(list(zip(prompts, map(_answer, policy), strict=True)))
+    scores: Sequence[float | None] = (
+        annotator.rate(list(zip(prompts, map(_answer, policy), strict=True)))
+        if isinstance(annotator, Rater)
+        else [None] * len(prompts)
+    )
     preferences = annotator.prefer(comparisons)
     return [
         {
-            "annotator": "rubric",
+            "annotator": name,
             "dataset": p["dataset"],
             "generator_1": b["generator"],
             "generator_2": p["generator"],
             "instruction": p["instruction"],
             "output_1": b["output"],
             "output_2": p["output"],
-            "preference": 1 + preference,
+            "preference": None if math.isnan(preference) else 1 + preference,
             "prompt_id": p["prompt_id"],
             "score": score,
         }
@@ -89,7 +107,7 @@ def summarise(
     Rates are 0 to 1; a tie counts one half; the interval is a 95 % bootstrap over prompts.
     """
     return {
-        "annotator": "rubric",
+        "annotator": annotations[0]["annotator"],
         **_figures(outputs, annotations, "test", seed),
         "development": _figures(outputs, annotations, "development", seed),
     }
@@ -103,21 +121,89 @@ def _figures(
 ) -> dict[str, Any]:
     rows = [row for row in outputs if row["dataset"] == pool]
     annotated = [row for row in annotations if row["dataset"] == pool]
-    wins = [row["preference"] - 1 for row in annotated]
+    wins = [row["preference"] - 1 for row in annotated if row["preference"] is not None]
     if not rows:
         return {"n": 0}
+    if not wins:
+        raise AnnotationError(
+            f"{annotations[0]['annotator']}: named a better answer to none of {len(rows)} {pool} "
+            "prompts; wanted preferences; choose another annotator"
+        )
     interval = bootstrap(wins, seed=seed)
     count = len(rows)
     return {
-        "n": count,
+        "n": interval.n,
         "win_rate": interval.mean,
         "win_rate_low": interval.low,
         "win_rate_high": interval.high,
-        "gold_reward": sum(row["score"] for row in annotated) / count,
+        "gold_reward": _mean([row["score"] for row in annotated]),
         "mean_tokens": sum(row["tokens"] for row in rows) / count,
         "mean_words": sum(len(row["output"].split()) for row in rows) / count,
         "finished": sum(row["finish_reason"] == "stop" for row in rows) / count,
     }
+
+
+def _mean(scores: Sequence[float | None]) -> float | None:
+    """The mean of scores, None where the annotator gives none."""
+    known = [score for score in scores if score is not None]
+    return sum(known) / len(known) if known else None
+
+
+def beside(annotations: dict[str, list[dict[str, Any]]], *, seed: int) -> dict[str, Any]:
+    """What every annotator says of a policy on the test prompts, and how far any two agree.
+
+    Args:
+        annotations: of one policy, by annotator.
+        seed: names the bootstrap.
+
+    Returns:
+        `annotators`: win rate with its interval, by name. `agreement`: for any two of them the
+        share of prompts on which both prefer the same answer, of the `n` where neither calls a
+        tie.
+    """
+    preferences = {
+        name: [
+            math.nan if row["preference"] is None else row["preference"] - 1
+            for row in rows
+            if row["dataset"] == "test"
+        ]
+        for name, rows in annotations.items()
+    }
+    rates = {
+        name: bootstrap([p for p in own if not math.isnan(p)], seed=seed)
+        for name, own in preferences.items()
+    }
+    return {
+        "annotators": {
+            name: {"win_rate": r.mean, "win_rate_low": r.low, "win_rate_high": r.high, "n": r.n}
+            for name, r in rates.items()
+        },
+        "agreement": [
+            {"annotators": list(pair), **_agreement(*(preferences[name] for name in pair))}
+            for pair in combinations(preferences, 2)
+        ],
+    }
+
+
+def _agreement(first: Sequence[float], second: Sequence[float]) -> dict[str, Any]:
+    decided = [
+        (a > 0.5) == (b > 0.5) for a, b in zip(first, second, strict=True) if a != 0.5 and b != 0.5
+    ]
+    return {"agreement": sum(decided) / len(decided) if decided else None, "n": len(decided)}
+
+
+def null_win_rate(base: Sequence[dict[str, Any]], annotator: Annotator) -> float | None:
+    """How often an annotator prefers one constant answer, whatever was asked, to the base's.
+
+    Above one half it can be gamed: what it likes is no answer to the question. None where it
+    names neither of any two.
+
+    Source: Zheng et al., "Cheating automatic LLM benchmarks: null models achieve high win rates",
+    arXiv:2410.07137.
+    """
+    null = Answer(NULL_ANSWER, "stop")
+    comparisons = [Comparison(_prompt(row), _answer(row), null) for row in base]
+    return _mean([None if math.isnan(p) else p for p in annotator.prefer(comparisons)])
 
 
 def kl_estimate(policy_logps: Sequence[float], base_logps: Sequence[float]) -> float:

@@ -7,6 +7,7 @@
 | UltraFeedback binarized | `prompt` as text; `chosen`, `rejected` as whole conversations |
 | prompts alone | `prompt`: text or messages |
 | answers to score | `prompt`, and `response` as text |
+| AlpacaEval's annotations | `instruction`, `preference`, and `output_`, `generator_` 1 and 2 |
 
 Which files can be read: `spa.rows`. Other fields are dropped and named.
 """
@@ -23,6 +24,7 @@ from spa.records import FinishReason, Message, Pair, Prompt, pair_hash, prompt_h
 from spa.rows import Row, read_rows
 
 _FINISH = ("chosen_finish_reason", "rejected_finish_reason")
+_ANNOTATED = ("instruction", "output_1", "output_2", "generator_1", "generator_2")
 _KNOWN = {"prompt", "chosen", "rejected", *_FINISH}
 
 
@@ -96,6 +98,25 @@ def read_answers(source: str, root: Path) -> list[GivenAnswer]:
     if not answers:
         raise InputError(f"{source}: found no rows; wanted answers, with 'prompt' and 'response'")
     return answers
+
+
+def read_annotations(source: str, root: Path) -> list[dict[str, Any]]:
+    """Read annotations: JSON, JSON Lines or Parquet, gzipped or not, in their order.
+
+    Returns:
+        Dicts with `instruction`, `output_1`, `output_2`, `generator_1`, `generator_2`, `annotator`
+        (None where it is not said) and `preference`: from 1 (output_1, the baseline's, wins) to
+        2 (the model's wins), 1.5 a tie (also where the file has 0, as older ones do), None where
+        the annotator failed.
+
+    Raises:
+        InputError: the file cannot be read or holds no row, a row lacks a field, or its
+            preference is none.
+    """
+    annotations = [_annotation(row) for row in read_rows(source, root)]
+    if not annotations:
+        raise InputError(f"{source}: found no rows; wanted annotations")
+    return annotations
 
 
 def _pair(row: Row, system: str | None) -> Pair:
@@ -219,3 +240,20 @@ def _finish_reason(row: Row, name: str) -> FinishReason:
     if value not in ("stop", "length"):
         row.fail(name, f"found {value!r}", "stop or length")
     return cast(FinishReason, value)
+
+
+def _annotation(row: Row) -> dict[str, Any]:
+    for name in _ANNOTATED:
+        value = row.fields.get(name)
+        if not isinstance(value, str):
+            row.fail(name, "missing" if value is None else f"found {value!r:.40}", "text")
+    value = row.fields.get("preference")
+    if value != value:  # NaN, as JSON of some writers has it
+        value = None
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    if value is not None and not (number and (value == 0 or 1 <= value <= 2)):
+        row.fail("preference", f"found {value!r:.40}", "a number from 1 to 2, 0 or null")
+    return {
+        **{name: row.fields.get(name) for name in (*_ANNOTATED, "annotator")},
+        "preference": None if value is None else float(value) or 1.5,
+    }

@@ -1,4 +1,4 @@
-"""AlpacaEval's own figures, from its own library: raw, discrete and length-controlled win rate.
+"""AlpacaEval's own library: its win rates, raw and length-controlled, and its annotators' prompts.
 
 The library's length control is a regression that needs data of other models on AlpacaEval's
 805 instructions (df_gamed.csv), which the library fetches from the Hub and anyone can supply as
@@ -10,14 +10,14 @@ import logging
 import sys
 import types
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
 
-from spa.errors import InputError
+from spa.errors import AnnotationError, InputError
 
 _HUB = "tatsu-lab/alpaca_eval"
 _COLUMNS = {
@@ -111,6 +111,67 @@ def length_controlled(annotations: Sequence[dict[str, Any]], data: RegressionDat
     return float(figures["length_controlled_winrate"])
 
 
+def ask_pairs(
+    config: str,
+    pairs: Sequence[dict[str, str]],
+    complete: Callable[[Sequence[list[dict[str, str]]], dict[str, Any]], list[dict[str, Any]]],
+) -> list[float | None]:
+    """Preferences of one of AlpacaEval's annotators, whose prompts `complete` answers.
+
+    Args:
+        config: the annotator's name, or a folder with its `configs.yaml`.
+        pairs: `instruction`, `output_1`, `output_2`.
+        complete: takes chat messages and the config's `completions_kwargs`; returns one choice of
+            a chat completion for each, with `message`, `logprobs` and `total_tokens`.
+
+    Returns:
+        From 1 (output_1) to 2 (output_2), None where an answer says neither; 1.5 for equal
+        outputs, about which nobody is asked.
+
+    Raises:
+        AnnotationError: there is no such annotator.
+    """
+    library = _library()
+
+    def answer(prompts: Sequence[str], **settings: Any) -> dict[str, list[Any]]:
+        choices = complete([library.utils.prompt_to_chatml(text) for text in prompts], settings)
+        texts = [choice["message"]["content"] or " " for choice in choices]
+        return {"completions": texts, "completions_all": choices}
+
+    with _quiet():
+        try:
+            annotator = library.annotators.PairwiseAnnotator(
+                annotators_config=config, caching_path=None
+            )
+        except (OSError, ValueError) as error:
+            raise AnnotationError(
+                f"evaluate.alpaca_eval.config: found {config!r}, which cannot be read "
+                f"({error}); wanted one of alpaca-eval's evaluators_configs or a folder like them"
+            ) from error
+        for single in annotator.annotators.values():
+            single.fn_completions = answer
+        rows = annotator.annotate_pairs(list(pairs))
+    found = {
+        (row["instruction"], row["output_1"], row["output_2"]): row["preference"] for row in rows
+    }
+    keys = [(pair["instruction"], pair["output_1"], pair["output_2"]) for pair in pairs]
+    return [_preference(found.get(key)) for key in keys]
+
+
+def _preference(value: Any) -> float | None:
+    return None if value is None or value != value else float(value)
+
+
+def price_per_token(model: str) -> float | None:
+    """AlpacaEval's price of a model in US dollars a token, None where it knows none."""
+    _library()
+    from alpaca_eval.decoders.openai import _get_price_per_token
+
+    with _quiet():
+        price = float(_get_price_per_token(model))
+    return None if price != price else price
+
+
 def _frame(annotations: Sequence[dict[str, Any]]) -> Any:
     import pandas as pd
 
@@ -124,7 +185,9 @@ def _library() -> Any:
         sys.modules["pkg_resources"] = _pkg_resources()
     with _quiet():
         import alpaca_eval
+        import alpaca_eval.annotators
         import alpaca_eval.metrics
+        import alpaca_eval.utils
     return alpaca_eval
 
 

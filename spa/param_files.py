@@ -78,6 +78,26 @@ def _judge_faults(raw: dict[str, Any]) -> Iterator[str]:
             yield f"{where}.model: missing; wanted a folder, as the method is reward_model"
 
 
+def _annotator_faults(raw: dict[str, Any]) -> Iterator[str]:
+    """Annotators that name no model or file, are named twice, or lie where DVC does not look."""
+    section = raw.get("evaluate")
+    if not isinstance(section, dict):
+        return
+    names = section.get("annotator", "rubric")
+    names = names if isinstance(names, list) else [names]
+    if len(set(map(str, names))) < len(names):
+        yield f"evaluate.annotator: found {names!r}; wanted each name once"
+    for name in ("llm", "reward_model", "recorded"):
+        if name in names and not section.get(name):
+            yield f"evaluate.{name}: missing; wanted a path, as an annotator is {name}"
+    recorded = section.get("recorded")
+    if isinstance(recorded, str) and not recorded.startswith("data/raw/annotations/"):
+        yield (
+            f"evaluate.recorded: found {recorded!r}; wanted a file under data/raw/annotations/, "
+            "which evaluations depend on"
+        )
+
+
 def _seed_faults(raw: dict[str, Any]) -> Iterator[str]:
     """Round 0 learns from labels or is another model's: one of the two, and not both."""
     base, split = raw.get("base"), raw.get("split")
@@ -110,6 +130,7 @@ def check_params(raw: Any) -> tuple[Params | None, list[str]]:
         faults += _override_faults(name, kind, raw)
     faults += _round_faults(raw)
     faults += _judge_faults(raw)
+    faults += _annotator_faults(raw)
     faults += _seed_faults(raw)
     return (None, faults) if faults else (params, [])
 

@@ -158,12 +158,55 @@ class Train(Section):
     """How far the detector extrapolates from reference beyond policy (SPA, Eq. 11)."""
 
 
+AnnotatorName = Literal["rubric", "llm", "reward_model", "recorded", "alpaca_eval"]
+
+
+class AlpacaEval(Section):
+    """`evaluate.alpaca_eval`: which of AlpacaEval's annotators asks which model.
+
+    The endpoint is the environment's, OPENAI_BASE_URL (any server that speaks OpenAI's chat
+    completions), and so is its key, OPENAI_API_KEY.
+    """
+
+    config: str = "weighted_alpaca_eval_gpt4_turbo"
+    """One of alpaca-eval's annotators, by name, or a folder of the pipeline that holds one."""
+    model: str | None = None
+    """The model asked, by the endpoint's name for it; the config's own by default."""
+    usd_per_million_tokens: Annotated[float, Field(ge=0)] | None = None
+    """The model's price; where it is not said, alpaca-eval's price, or none on this machine."""
+
+
 class Evaluate(Section):
     """`evaluate`: how every policy answers the held-out prompts, and who compares."""
 
-    annotator: Literal["rubric"] = "rubric"
+    annotator: AnnotatorName | Annotated[list[AnnotatorName], Field(min_length=1)] = "rubric"
+    """Who says which answer is better, the policy's or the base's: `rubric`, a Python function;
+    `llm`, a language model asked both ways round; `reward_model`; `recorded`, annotations of a
+    file; `alpaca_eval`, a model behind an endpoint, as AlpacaEval asks it. Of several the first
+    gives the win rate, and the others stand beside it."""
+    llm: str | None = None
+    """For `llm`: a folder of the pipeline with a causal language model, say `data/base/policy`."""
+    reward_model: str | None = None
+    """For `reward_model`: a folder of the pipeline with a transformers sequence classifier."""
+    recorded: str | None = None
+    """For `recorded`: a file of annotations in AlpacaEval's format under `data/raw/annotations`."""
+    alpaca_eval: AlpacaEval = AlpacaEval()
+    max_cost_usd: Annotated[float, Field(ge=0)] | None = None
+    """The most that one evaluation may cost at an endpoint; checked before the first call."""
     temperature: Annotated[float, Field(gt=0)] = 0.7
     max_new_tokens: Positive = 300
+
+    @property
+    def annotators(self) -> list[AnnotatorName]:
+        """The annotators, the one that gives the win rate first."""
+        return self.annotator if isinstance(self.annotator, list) else [self.annotator]
+
+    @property
+    def asked(self) -> AnnotatorName:
+        """The annotator that chooses the rival and calibrates judges: the first that can be asked
+        about any answers without a price, or the rubric where there is none."""
+        free = (name for name in self.annotators if name not in ("recorded", "alpaca_eval"))
+        return next(free, "rubric")
 
 
 class Rival(Section):
@@ -247,6 +290,10 @@ class Compute(Section):
     the starter, measured) and 64, which needs less memory, elsewhere."""
     score_tokens: Positive = 4096
     """Tokens, padding included, scored at once."""
+    endpoint_calls: Positive = 5
+    """Calls to an annotator's endpoint under way at once."""
+    endpoint_timeout: Annotated[float, Field(gt=0)] = 60.0
+    """Seconds that an endpoint may take to answer one call."""
     train_pairs: Positive | None = None
     """Pairs per forward and backward pass; gradients add up to `train.batch_size`. Where it is
     not said, 4 on a CPU (1.3 times as fast as 1 with the starter, measured) and 1, which needs

@@ -33,10 +33,15 @@ def draw_win_rate(rows: Sequence[Row], file: Path) -> None:
 
 
 def draw_reward_kl(rows: Sequence[Row], file: Path) -> None:
-    """Gold reward against the square root of KL to the base, one point per policy."""
+    """Gold reward, or win rate where the annotator has none, against the square root of KL to the
+    base, one point per policy."""
     figure, axes = _canvas()
+    rated = all(row["gold_reward"] is not None for row in rows)
     points = {
-        row["round"]: (math.sqrt(max(row["kl_to_base"] or 0.0, 0.0)), row["gold_reward"])
+        row["round"]: (
+            math.sqrt(max(row["kl_to_base"] or 0.0, 0.0)),
+            row["gold_reward" if rated else "win_rate"],
+        )
         for row in rows
     }
     path = [points[name] for name in points if name != "rival"]
@@ -45,7 +50,8 @@ def draw_reward_kl(rows: Sequence[Row], file: Path) -> None:
     for name, point in points.items():
         text = f"round {name}" if name.isdigit() else name
         axes.annotate(text, point, xytext=(6, -12), textcoords="offset points", fontsize=9)
-    axes.set(xlabel="sqrt(KL to the base), nats per answer", ylabel="gold reward (0 to 1)")
+    gold = "gold reward (the annotator's score)" if rated else "win rate over the base"
+    axes.set(xlabel="sqrt(KL to the base), nats per answer", ylabel=gold)
     axes.margins(x=0.15, y=0.15)
     axes.legend(frameon=False)
     _save(figure, file)

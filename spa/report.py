@@ -145,6 +145,8 @@ def judges_in_words(rows: Sequence[Row], *, flipped: float, noise: Row | None = 
 
 def _gap_in_words(row: Row) -> str:
     """An accuracy counts pairs; this says by how much the labels are right."""
+    if row["label_gap"] is None:
+        return "Gold only compares answers: by how much the labels are right is not known."
     gap, low, high = (row[f"label_gap{end}"] for end in ("", "_low", "_high"))
     sure = (
         "the labels point the right way"

@@ -1,26 +1,18 @@
-"""Win rates of AlpacaEval's annotations, and where its length control can be trusted.
-
-Annotations are a list of objects with `instruction`, `output_1`, `generator_1`, `output_2`,
-`generator_2`, `annotator` and `preference`: from 1 (the baseline's answer, output_1, wins) to 2
-(the model's wins), 1.5 or 0 for a tie, null where the annotator failed.
-"""
+"""Win rates of AlpacaEval's annotations, and where its length control can be trusted."""
 
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from spa.errors import InputError
 from spa.leaderboard import RegressionData, length_controlled, raw_figures
-from spa.rows import Row, read_rows
 
 INSTRUCTIONS = 805
 BASELINE = "gpt4_1106_preview"
 ANNOTATOR = "weighted_alpaca_eval_gpt4_turbo"
 _ALPACA_EVAL = "6b093cbb6a61"
 """SHA-256 of AlpacaEval's instructions in their order, its first 12 digits."""
-_TEXTS = ("instruction", "output_1", "output_2", "generator_1", "generator_2")
 
 
 @dataclass(frozen=True)
@@ -41,24 +33,11 @@ class WinRate:
     lc_reason: str | None
 
 
-def read_annotations(source: str, root: Path) -> list[dict[str, Any]]:
-    """Read annotations: JSON, JSON Lines or Parquet, gzipped or not, in their order.
-
-    Raises:
-        InputError: the file cannot be read or holds no row, a row lacks a field, or its
-            preference is none.
-    """
-    annotations = [_checked(row) for row in read_rows(source, root)]
-    if not annotations:
-        raise InputError(f"{source}: found no rows; wanted annotations")
-    return annotations
-
-
 def win_rate(annotations: Sequence[dict[str, Any]], data: RegressionData | None) -> WinRate:
     """Win rates of annotations, by alpaca-eval's own code.
 
     Args:
-        annotations: as `read_annotations` returns them.
+        annotations: as `importing.read_annotations` returns them.
         data: what length control is fitted with; None where it cannot be had.
 
     Raises:
@@ -107,20 +86,3 @@ def lc_refusal(annotations: Sequence[dict[str, Any]]) -> str | None:
             f"instructions are against {BASELINE} alone"
         )
     return None
-
-
-def _checked(row: Row) -> dict[str, Any]:
-    for name in _TEXTS:
-        value = row.fields.get(name)
-        if not isinstance(value, str):
-            row.fail(name, "missing" if value is None else f"found {value!r:.40}", "text")
-    value = row.fields.get("preference")
-    if value != value:  # NaN, as JSON of some writers has it
-        value = None
-    number = isinstance(value, int | float) and not isinstance(value, bool)
-    if value is not None and not (number and (value == 0 or 1 <= value <= 2)):
-        row.fail("preference", f"found {value!r:.40}", "a number from 1 to 2, 0 or null")
-    return {
-        **{name: row.fields.get(name) for name in (*_TEXTS, "annotator")},
-        "preference": None if value is None else float(value),
-    }

@@ -73,34 +73,76 @@ def write_evaluation(
     gold: list[tuple[float, float]] | None,
     **extra: Any,
 ) -> dict[str, Any]:
-    """Annotate outputs against the base's, write the evaluation's folder, return its figures."""
-    from spa.annotation.rubric_annotator import load_rubric
-    from spa.evaluation import annotate, heldout_accuracy, summarise
+    """Annotate outputs against the base's, write the evaluation's folder, return its figures.
+
+    The first annotator's rows are annotations.json, the others' annotations_NAME.json.
+    """
+    from spa.errors import AnnotationError
+    from spa.evaluation import beside, heldout_accuracy, summarise
     from spa.files import read_json, replace_folder, write_json
 
-    layout = here.layout
-    annotator = load_rubric(here.params.rubric, here.layout.root)
+    layout, seed = here.layout, here.params.seed
     base = outputs if round == "base" else read_json(layout.evaluation("base") / "outputs.json")
-    annotations = annotate(base, outputs, annotator)
-    metrics = {"round": round, **summarise(outputs, annotations, seed=here.params.seed), **extra}
+    try:
+        annotations, null = annotate_by_all(here, base, outputs)
+    except AnnotationError as error:
+        kept = layout.cache / "evaluation" / round / "outputs.json"
+        write_json(kept, outputs)
+        raise AnnotationError(f"{error}; the answers are kept in {layout.show(kept)}") from error
+    first = here.params.evaluate.annotators[0]
+    metrics = {
+        "round": round,
+        **summarise(outputs, annotations[first], seed=seed),
+        **beside(annotations, seed=seed),
+        **extra,
+    }
+    if round == "base":
+        metrics["null_win_rate"] = null
     metrics["heldout_accuracy"] = None
     if gold is not None and round != "base":
         base_gold = [tuple(row) for row in read_json(layout.evaluation("base") / "gold_logps.json")]
         metrics["heldout_accuracy"] = heldout_accuracy(gold, base_gold)
     with replace_folder(layout.evaluation(round)) as folder:
         write_json(folder / "outputs.json", outputs)
-        write_json(folder / "annotations.json", annotations)
+        for name, rows in annotations.items():
+            suffix = "" if name == first else f"_{name}"
+            write_json(folder / f"annotations{suffix}.json", rows)
         write_json(folder / "metrics.json", metrics)
         if round == "base":
             write_json(folder / "gold_logps.json", gold)
     return metrics
 
 
+def annotate_by_all(
+    here: Context, base: list[dict[str, Any]], outputs: list[dict[str, Any]]
+) -> tuple[dict[str, list[dict[str, Any]]], dict[str, float | None]]:
+    """Annotations by annotator, one of them in memory at a time; and, of the base, how often
+    each prefers a constant answer to its development answers (its test ones if it has none)."""
+    from spa.annotation.loading import load_annotator
+    from spa.evaluation import annotate, null_win_rate
+
+    shown = [row for row in base if row["dataset"] == "development"] or base
+    annotations: dict[str, list[dict[str, Any]]] = {}
+    null: dict[str, float | None] = {}
+    for name in here.params.evaluate.annotators:
+        annotator = load_annotator(name, here.params, here.compute, layout=here.layout)
+        annotations[name] = annotate(base, outputs, annotator, name=name)
+        if outputs is base and name != "recorded":  # nobody has recorded the constant answer
+            null[name] = null_win_rate(shown, annotator)
+        del annotator
+    return annotations, null
+
+
 def numbers(metrics: dict[str, Any]) -> dict[str, float]:
     """The figures of an evaluation that MLflow plots."""
+    others = {
+        f"{name}_win_rate": own["win_rate"]
+        for name, own in metrics["annotators"].items()
+        if name != metrics["annotator"]
+    }
     return {
         f"eval/{key}": float(value)
-        for key, value in metrics.items()
+        for key, value in {**metrics, **others}.items()
         if isinstance(value, int | float) and not isinstance(value, bool)
     }
 

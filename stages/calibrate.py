@@ -6,26 +6,29 @@ from stages._context import RoundOption, stage_context
 def main(round: RoundOption) -> None:
     """Compare the judge's labels with gold ones, beside likelihood alone and length alone.
 
+    Gold is what the first annotator of evaluate.annotator says that can be asked (recorded
+    annotations cannot).
+
     Accuracy with its interval, how well margins rank (AUROC) and how sure they may make one
     (Brier score after one fitted temperature, reliability, accuracy by coverage, margin and
     length), and whether the noise flags of training found the labels that are wrong.
     Nothing that trains reads the result.
     """
-    from spa.annotation.rubric_annotator import load_rubric
+    from spa.annotation.loading import load_annotator
     from spa.calibration import calibrate, summarise
     from spa.files import read_table, replace_folder, write_json
     from spa.records import JudgedPair, Response, Score, TrainingRow
     from spa.tracking.stages import track
 
     with stage_context(round) as here:
-        layout = here.layout
+        layout, gold = here.layout, here.params.evaluate.asked
         with track(layout, "calibrate", round, {"method": here.params.judge.method}) as run:
             responses = read_table(layout.responses(round), Response)
             rows = calibrate(
                 read_table(layout.pairs(round), JudgedPair),
                 read_table(layout.scores(round), Score),
                 responses,
-                load_rubric(here.params.rubric, layout.root),
+                load_annotator(gold, here.params, here.compute, layout=layout),
                 read_table(layout.training_log(round), TrainingRow),
             )
             metrics = summarise(

@@ -59,7 +59,7 @@ def save_amplified(here: Context, gamma: float) -> None:
 
 def development_win_rate(here: Context, gamma: float) -> float:
     """Win rate over the base on development prompts at one gamma."""
-    from spa.annotation.rubric_annotator import load_rubric
+    from spa.annotation.loading import load_annotator
     from spa.evaluation import annotate, outputs_json
     from spa.files import read_json
     from spa.models import load_amplified
@@ -70,5 +70,7 @@ def development_win_rate(here: Context, gamma: float) -> float:
     answers = outputs_json(sample_held_out(here, policy, "rival", ("development",)), "rival")
     base = read_json(layout.evaluation("base") / "outputs.json")
     development = [row for row in base if row["dataset"] == "development"]
-    rows = annotate(development, answers, load_rubric(here.params.rubric, here.layout.root))
+    name = here.params.evaluate.asked
+    annotator = load_annotator(name, here.params, here.compute, layout=layout)
+    rows = annotate(development, answers, annotator, name=name)
     return float(sum(row["preference"] - 1 for row in rows)) / len(rows)

@@ -11,6 +11,7 @@ def main() -> None:
     from spa import pictures, report
     from spa.calibration import seed_noise
     from spa.files import read_json, read_table, replace_file, write_json
+    from spa.panel import panel_in_words, read_panel
     from spa.records import TrainingRow
     from spa.tracking.registry import log_policies
     from spa.tracking.rounds import log_artifacts, log_rounds
@@ -20,7 +21,9 @@ def main() -> None:
         rows = report.read_rows(layout, rounds)
         log = read_table(layout.training_log(0), TrainingRow)
         noise = seed_noise(log, read_json(layout.flipped_seed))
-        write_json(layout.report / "summary.json", {**report.summary(rows), "seed_noise": noise})
+        panel = read_panel(layout, rounds)
+        summary = {**report.summary(rows), "seed_noise": noise, "panel": panel}
+        write_json(layout.report / "summary.json", summary)
         with replace_file(layout.report / "rounds.csv") as file:
             file.write_text(report.to_csv(rows), encoding="utf-8")
         names = ("win_rate", "reward_kl", "training", "calibration")
@@ -40,4 +43,4 @@ def main() -> None:
         judged = report.judges_in_words(
             rows, flipped=here.params.split.flip_seed_labels, noise=noise
         )
-        print("\n".join(["", *report.in_words(rows), *judged]))
+        print("\n".join(["", *report.in_words(rows), *panel_in_words(panel), *judged]))

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from spa.records import FinishReason, Message
 
@@ -31,10 +31,12 @@ class Annotator(Protocol):
     """Compares answers; the one interface for labels, win rates and gold."""
 
     def prefer(self, comparisons: Sequence[Comparison]) -> list[float]:
-        """How much the second answer is preferred to the first: 0 to 1, 0.5 is a tie."""
+        """How much the second answer is preferred to the first: 0 to 1, 0.5 is a tie; not a
+        number (nan) where the annotator was asked and named neither."""
         ...
 
 
+@runtime_checkable
 class Rater(Annotator, Protocol):
     """An annotator that has a number for each answer by itself."""
 

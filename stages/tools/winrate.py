@@ -28,8 +28,9 @@ def main(annotations: Annotations, regression_data: Data = None, as_json: Json =
     import json
     from dataclasses import asdict
 
+    from spa.importing import read_annotations
     from spa.leaderboard import fetch_regression_data, read_regression_data
-    from spa.winrate import INSTRUCTIONS, lc_refusal, read_annotations, win_rate
+    from spa.winrate import INSTRUCTIONS, lc_refusal, win_rate
 
     rows = read_annotations(str(annotations), Path.cwd())
     if lc_refusal(rows):

@@ -1,12 +1,22 @@
 """Evaluation: win rates, gold accuracy and drift, by hand."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
 
+from spa.annotation.annotator import Comparison
 from spa.annotation.rubric_annotator import RubricAnnotator
 from spa.errors import ArtefactError
-from spa.evaluation import annotate, heldout_accuracy, kl_estimate, pair_logps, summarise
+from spa.evaluation import (
+    annotate,
+    beside,
+    heldout_accuracy,
+    kl_estimate,
+    null_win_rate,
+    pair_logps,
+    summarise,
+)
 from spa.models import Policy
 from spa.records import Message, Pair
 
@@ -38,7 +48,7 @@ def _output(pool: str, text: str, finish_reason: str = "stop") -> dict[str, Any]
 def test_a_win_is_preference_two_a_tie_one_and_a_half() -> None:
     base = [_output("test", GOOD, "length"), _output("test", GOOD), _output("development", GOOD)]
     policy = [_output("test", GOOD), _output("test", GOOD), _output("development", "")]
-    rows = annotate(base, policy, RUBRIC)
+    rows = annotate(base, policy, RUBRIC, name="rubric")
     assert [row["preference"] for row in rows] == [2.0, 1.5, 1.0]
     figures = summarise(policy, rows, seed=1)
     assert (figures["n"], figures["win_rate"], figures["finished"]) == (2, 0.75, 1.0)
@@ -46,9 +56,47 @@ def test_a_win_is_preference_two_a_tie_one_and_a_half() -> None:
     assert (figures["development"]["n"], figures["development"]["win_rate"]) == (1, 0.0)
 
 
+class _Longer:
+    """Only compares: the longer answer is better."""
+
+    def prefer(self, comparisons: Sequence[Comparison]) -> list[float]:
+        return [float(len(c.second.text) > len(c.first.text)) for c in comparisons]
+
+
+def test_an_annotator_that_only_compares_gives_no_gold_reward() -> None:
+    base, policy = [_output("test", "Short.")], [_output("test", GOOD)]
+    rows = annotate(base, policy, _Longer(), name="longer")
+    assert (rows[0]["annotator"], rows[0]["preference"], rows[0]["score"]) == ("longer", 2.0, None)
+    figures = summarise(policy, rows, seed=1)
+    assert (figures["annotator"], figures["win_rate"], figures["gold_reward"]) == (
+        "longer",
+        1.0,
+        None,
+    )
+
+
+def test_annotators_stand_beside_each_other_with_their_agreement() -> None:
+    """Preferences 1, 0, 1, tie against 1, 1, 0, 1: they agree on one of the three both decide."""
+
+    def rows(*preferences: float) -> list[dict[str, Any]]:
+        return [{"dataset": "test", "preference": 1 + p} for p in preferences]
+
+    found = beside({"a": rows(1, 0, 1, 0.5), "b": rows(1, 1, 0, 1)}, seed=0)
+    assert found["annotators"]["a"]["win_rate"] == 0.625
+    assert found["annotators"]["b"]["n"] == 4
+    [agreement] = found["agreement"]
+    assert agreement == {"annotators": ["a", "b"], "agreement": pytest.approx(1 / 3), "n": 3}
+
+
+def test_a_judge_of_length_is_gameable_and_the_rubric_is_not() -> None:
+    base = [_output("test", "Short."), _output("test", GOOD), _output("test", "Also short.")]
+    assert null_win_rate(base, _Longer()) == pytest.approx(2 / 3)
+    assert null_win_rate(base, RubricAnnotator(lambda q, a, f: "yeast" in a)) < 0.5
+
+
 def test_answers_to_other_prompts_are_not_compared() -> None:
     with pytest.raises(ArtefactError, match="did not answer the same prompts"):
-        annotate([_output("test", GOOD)], [_output("development", GOOD)], RUBRIC)
+        annotate([_output("test", GOOD)], [_output("development", GOOD)], RUBRIC, name="rubric")
 
 
 def test_heldout_accuracy_is_the_implicit_rewards() -> None:

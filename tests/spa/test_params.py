@@ -116,3 +116,31 @@ def test_a_round_starts_from_an_earlier_one_or_the_rival(raw: dict[str, Any]) ->
     assert check_params(raw)[1] == [
         "rounds.1.prev: found 'base', wanted an earlier round (0, rival)"
     ]
+
+
+@pytest.mark.parametrize(
+    ("evaluate", "fault"),
+    [
+        ({"annotator": "llm"}, "evaluate.llm: missing"),
+        ({"annotator": ["rubric", "reward_model"]}, "evaluate.reward_model: missing"),
+        ({"annotator": ["rubric", "rubric"]}, "evaluate.annotator: found ['rubric', 'rubric']"),
+        ({"annotator": "recorded"}, "evaluate.recorded: missing"),
+        ({"annotator": "recorded", "recorded": "a.json"}, "evaluate.recorded: found 'a.json'"),
+        ({"annotator": "gpt"}, "evaluate.annotator"),
+    ],
+)
+def test_an_annotator_needs_what_it_works_with(
+    raw: dict[str, Any], evaluate: dict[str, Any], fault: str
+) -> None:
+    raw["evaluate"] |= evaluate
+    _, faults = check_params(raw)
+    assert faults[0].startswith(fault)
+
+
+def test_annotators_keep_their_order_and_recorded_ones_cannot_be_asked(raw: dict[str, Any]) -> None:
+    raw["evaluate"] |= {"annotator": ["recorded", "llm"], "llm": "data/base/policy"}
+    raw["evaluate"]["recorded"] = "data/raw/annotations/a.json"
+    params, _ = check_params(raw)
+    assert params is not None
+    assert params.evaluate.annotators == ["recorded", "llm"]
+    assert params.evaluate.asked == "llm"

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from spa.errors import InputError
-from spa.winrate import lc_refusal, read_annotations, win_rate
+from spa.importing import read_annotations
+from spa.winrate import lc_refusal, win_rate
 
 
 def _rows(*preferences: float | None, **fields: Any) -> list[dict[str, Any]]:

@@ -1,0 +1,48 @@
+"""Annotations of a file as annotator: what somebody or another tool said of these answers."""
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+from spa.annotation.annotator import Comparison
+from spa.errors import AnnotationError
+
+
+class RecordedAnnotator:
+    """Looks preferences up by question and both answers, in either order of the answers."""
+
+    def __init__(self, rows: Iterable[dict[str, Any]], *, file: Path | str) -> None:
+        """Take annotations in AlpacaEval's format; a null preference counts as not recorded."""
+        self._file = file
+        self._known = {
+            (row["instruction"], row["output_1"], row["output_2"]): row["preference"] - 1
+            for row in rows
+            if row["preference"] is not None
+        }
+
+    def prefer(self, comparisons: Sequence[Comparison]) -> list[float]:
+        """See `Annotator.prefer`.
+
+        Raises:
+            AnnotationError: a comparison is not recorded; says how many are not.
+        """
+        found = [self._look_up(comparison) for comparison in comparisons]
+        missing = [c for c, share in zip(comparisons, found, strict=True) if share is None]
+        if missing:
+            question = missing[0].prompt[-1]["content"][:60]
+            raise AnnotationError(
+                f"{self._file}: {len(missing)} of {len(comparisons)} comparisons are not recorded, "
+                f"first of them answers to {question!r}; wanted a preference for every pair of "
+                "answers; annotate these outputs and add them"
+            )
+        return [share for share in found if share is not None]
+
+    def _look_up(self, comparison: Comparison) -> float | None:
+        question = comparison.prompt[-1]["content"]
+        first, second = comparison.first.text, comparison.second.text
+        if first == second:
+            return 0.5
+        if (share := self._known.get((question, first, second))) is not None:
+            return float(share)
+        turned = self._known.get((question, second, first))
+        return None if turned is None else 1.0 - float(turned)

@@ -1,0 +1,130 @@
+"""A real server of chat completions that prefers the longer answer, and fails on demand."""
+
+import json
+import re
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+OUTPUT = re.compile(r'"output": """(.*?)"""', re.DOTALL)
+Fault = Callable[["Handler", int], bool]
+"""Given the handler and the number of the call, from 1: whether it answered in its own way."""
+
+
+class Handler(BaseHTTPRequestHandler):
+    """Answers `m` or `M` for the longer output, with log-probabilities of 0.9 and 0.1."""
+
+    server: "Server"
+
+    def do_POST(self) -> None:
+        body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        with self.server.lock:
+            self.server.bodies.append(body)
+            number = len(self.server.bodies)
+        if not self.server.fault(self, number):
+            self.answer(200, completion(body))
+
+    def answer(self, status: int, value: Any, *, cut: int = 0) -> None:
+        """Send JSON; with `cut`, all but its last bytes, although more were promised."""
+        data = json.dumps(value).encode()
+        self.send_response(status)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(data)))
+        self.end_headers()
+        self.wfile.write(data[: len(data) - cut])
+
+    def log_message(self, format: str, *args: Any) -> None:
+        """Keep quiet."""
+
+
+class Server(ThreadingHTTPServer):
+    """Holds the fault and every request that came."""
+
+    daemon_threads = True
+
+    def __init__(self, fault: Fault) -> None:
+        super().__init__(("127.0.0.1", 0), Handler)
+        self.fault = fault
+        self.bodies: list[dict[str, Any]] = []
+        self.lock = threading.Lock()
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.server_port}/v1"
+
+
+def completion(body: dict[str, Any], *, logprobs: bool = True) -> dict[str, Any]:
+    first, second = OUTPUT.findall(body["messages"][-1]["content"])
+    tokens = ("m", "M") if len(first) > len(second) else ("M", "m")
+    top = [{"token": t, "logprob": p, "bytes": None} for t, p in zip(tokens, LOGS, strict=True)]
+    content = [{**top[0], "top_logprobs": top}]
+    choice = {
+        "index": 0,
+        "finish_reason": "length",
+        "message": {"role": "assistant", "content": tokens[0]},
+        "logprobs": {"content": content} if logprobs else None,
+    }
+    usage = {"prompt_tokens": 300, "completion_tokens": 1, "total_tokens": 301}
+    return {
+        "id": "c", "object": "chat.completion", "created": 0, "model": body["model"],
+        "choices": [choice], "usage": usage,
+    }  # fmt: skip
+
+
+LOGS = (-0.1053605, -2.3025851)  # log 0.9, log 0.1
+
+
+@contextmanager
+def serve(fault: Fault = lambda handler, number: False) -> Iterator[Server]:
+    server = Server(fault)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        yield server
+    finally:
+        server.shutdown()
+        server.server_close()
+
+
+def busy_every_third(handler: Handler, number: int) -> bool:
+    if number % 3:
+        return False
+    handler.answer(429, {"error": {"message": "rate limit"}})
+    return True
+
+
+def dead(handler: Handler, number: int) -> bool:
+    handler.answer(500, {"error": {"message": "out of order"}})
+    return True
+
+
+def dead_after_four(handler: Handler, number: int) -> bool:
+    return number > 4 and dead(handler, number)
+
+
+def hanging_once(handler: Handler, number: int) -> bool:
+    if number == 2:
+        time.sleep(3)
+        return True
+    return False
+
+
+def cut_once(handler: Handler, number: int) -> bool:
+    if number != 2:
+        return False
+    handler.answer(200, completion(handler.server.bodies[number - 1]), cut=60)
+    handler.close_connection = True
+    return True
+
+
+def without_logprobs(handler: Handler, number: int) -> bool:
+    handler.answer(200, completion(handler.server.bodies[number - 1], logprobs=False))
+    return True
+
+
+def wrong_key(handler: Handler, number: int) -> bool:
+    key = handler.headers["Authorization"]
+    handler.answer(401, {"error": {"message": f"Incorrect API key provided: {key}"}})
+    return True

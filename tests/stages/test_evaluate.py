@@ -1,0 +1,97 @@
+"""Stage `evaluate`: several annotators at once, on a tiny model."""
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from spa.errors import AnnotationError
+from spa.layout import Layout
+from stages import base, evaluate, split
+from tests.pipeline.tiny_params import write_pipeline
+from tests.spa.annotation.fault_server import serve, wrong_key
+
+
+@pytest.fixture
+def layout(tmp_path: Path, tiny_folder: Path, monkeypatch: pytest.MonkeyPatch) -> Layout:
+    found = Layout(write_pipeline(tmp_path / "pipeline", tiny_folder))
+    monkeypatch.chdir(found.root)
+    base.main()
+    split.main()
+    return found
+
+
+def _set(layout: Layout, **changes: Any) -> None:
+    params = yaml.safe_load(layout.params.read_text())
+    params["evaluate"] |= changes
+    layout.params.write_text(yaml.safe_dump(params, sort_keys=False))
+
+
+def _read(layout: Layout, file: str) -> Any:
+    return json.loads((layout.evaluation("base") / file).read_text())
+
+
+def test_several_annotators_are_reported_beside_each_other(layout: Layout) -> None:
+    _set(layout, annotator=["llm", "rubric"], llm="data/base/policy")
+    evaluate.main(None, base=True)
+    metrics = _read(layout, "metrics.json")
+    assert metrics["annotator"] == "llm"
+    assert set(metrics["annotators"]) == {"llm", "rubric"}
+    assert metrics["agreement"][0]["annotators"] == ["llm", "rubric"]
+    assert set(metrics["null_win_rate"]) == {"llm", "rubric"}
+    assert metrics["null_win_rate"]["rubric"] <= 0.5
+    assert {row["annotator"] for row in _read(layout, "annotations.json")} == {"llm"}
+    assert {row["annotator"] for row in _read(layout, "annotations_rubric.json")} == {"rubric"}
+
+
+def test_what_was_not_recorded_stops_and_keeps_the_answers(layout: Layout) -> None:
+    file = layout.raw / "annotations" / "mine.json"
+    row = {"instruction": "x", "output_1": "a", "output_2": "b", "preference": 2.0}
+    file.write_text(json.dumps([{**row, "generator_1": "base", "generator_2": "x"}]))
+    _set(layout, annotator="recorded", recorded="data/raw/annotations/mine.json")
+    evaluate.main(None, base=True)  # the base against itself is a tie that needs no record
+    outputs = _read(layout, "outputs.json")
+    for output in outputs:
+        output["output"] += "!"
+    (layout.evaluation("base") / "outputs.json").write_text(json.dumps(outputs))
+    layout.policy(0).parent.mkdir()
+    layout.policy(0).symlink_to(layout.policy("base"))
+    with pytest.raises(AnnotationError, match="12 of 12 comparisons are not recorded") as error:
+        evaluate.main(0, base=False)
+    kept = layout.cache / "evaluation" / "0" / "outputs.json"
+    assert str(layout.show(kept)) in str(error.value)
+    assert len(json.loads(kept.read_text())) == 12
+
+
+def test_an_endpoint_is_paid_once_and_its_key_is_written_nowhere(
+    layout: Layout,
+    other_folder: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    """Base and policy differ, so that all 12 pairs are asked; the constant answer meets 4."""
+    canary = "sk-canary-0123456789"
+    shutil.copytree(other_folder, layout.policy(0))
+    _set(layout, annotator=["alpaca_eval", "rubric"])
+    with serve() as server:
+        monkeypatch.setenv("OPENAI_BASE_URL", server.url)
+        monkeypatch.setenv("OPENAI_API_KEY", canary)
+        evaluate.main(None, base=True)
+        assert len(server.bodies) == 4
+        evaluate.main(0, base=False)
+        assert len(server.bodies) == 16
+        evaluate.main(0, base=False)
+        assert len(server.bodies) == 16
+        server.fault = wrong_key
+        _set(layout, alpaca_eval={"model": "another"})
+        with pytest.raises(AnnotationError) as error:
+            evaluate.main(0, base=False)
+    assert _read(layout, "metrics.json")["null_win_rate"]["alpaca_eval"] > 0.5  # it likes length
+    written = [
+        f for f in layout.root.rglob("*") if f.is_file() and canary.encode() in f.read_bytes()
+    ]
+    assert not written
+    assert canary not in "".join([str(error.value), *capfd.readouterr()])
