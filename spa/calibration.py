@@ -13,6 +13,9 @@ JUDGES = ("judge", "likelihood", "length")
 LENGTH_EDGES = (float("-inf"), -20, -5, 1, 6, 21, float("inf"))
 """Chosen - rejected in tokens: much shorter, shorter, alike, longer, much longer."""
 
+ALIKE = 5
+"""Two answers are of like length where they differ by no more than this many tokens."""
+
 Row = dict[str, Any]
 
 
@@ -124,6 +127,7 @@ def summarise(
     if gaps:
         gap = bootstrap(gaps, seed=seed)
         figures |= {"label_gap": gap.mean, "label_gap_low": gap.low, "label_gap_high": gap.high}
+    figures |= _length(rows, seed)
     decided = [row for row in rows if row["gold"] != 0.5]
     if decided:
         figures["label_accuracy"] = sum(row["gold"] > 0.5 for row in decided) / len(decided)
@@ -131,6 +135,21 @@ def summarise(
         figures["agreement"] = _agreement(decided)
         figures["noise"] = _noise(decided)
     return figures
+
+
+def _length(rows: Sequence[Row], seed: int) -> dict[str, Any]:
+    """By how many tokens chosen answers are longer, in what share of the pairs of unequal length
+    they are, and the judge's accuracy where lengths are alike."""
+    unequal = [float(row["length"] < 0) for row in rows if row["length"]]
+    share = bootstrap(unequal, seed=seed) if unequal else None
+    alike = correct([row for row in rows if abs(row["length"]) <= ALIKE], "judge")
+    return {
+        "chosen_longer_tokens": sum(-row["length"] for row in rows) / len(rows) if rows else None,
+        "chosen_longer": share.mean if share else None,
+        "chosen_longer_low": share.low if share else None,
+        "equal_length_accuracy": sum(alike) / len(alike) if alike else None,
+        "equal_length_n": len(alike),
+    }
 
 
 def _trust(rows: Sequence[Row]) -> dict[str, Any]:

@@ -57,6 +57,17 @@ def repetition(text: str) -> float:
     return max(again, (Counter(said).most_common(1)[0][1] - 1) / len(said))
 
 
+def distinct_pairs(texts: Sequence[str]) -> float:
+    """Different word pairs among all word pairs of texts (distinct-2): 0 to 1, 0 for no words.
+
+    It falls as texts say the same things, and with their number: compare equal numbers.
+
+    Source: Li et al., "A Diversity-Promoting Objective Function", arXiv:1510.03055.
+    """
+    pairs = [pair for text in texts for pair in _ngrams(words(text), 2)]
+    return len(set(pairs)) / len(pairs) if pairs else 0.0
+
+
 def prompt_echo(prompt: str, answer: str) -> float:
     """Share of an answer's word triples that the prompt has: 0 to 1; 0 for no words."""
     triples = _ngrams(words(answer), 3)

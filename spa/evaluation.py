@@ -6,6 +6,7 @@ from itertools import combinations
 from typing import Any
 
 from spa.annotation.annotator import Annotator, Answer, Comparison, Rater
+from spa.degeneracy import distinct_pairs, repetition
 from spa.encoding import TokenSequence
 from spa.errors import AnnotationError, ArtefactError
 from spa.logprobs import score
@@ -140,6 +141,8 @@ def _figures(
         "mean_tokens": sum(row["tokens"] for row in rows) / count,
         "mean_words": sum(len(row["output"].split()) for row in rows) / count,
         "finished": sum(row["finish_reason"] == "stop" for row in rows) / count,
+        "repetition": sum(repetition(row["output"]) for row in rows) / count,
+        "distinct_2": distinct_pairs([row["output"] for row in rows]),
     }
 
 

@@ -20,6 +20,13 @@ EVALUATION = (
     "mean_tokens",
     "mean_words",
     "finished",
+    "repetition",
+    "distinct_2",
+    "mean_characters",
+    "length_ratio",
+    "longer_preferred",
+    "longer_preferred_low",
+    "equal_length_win_rate",
 )
 CALIBRATION = (
     "judge_accuracy",
@@ -33,6 +40,10 @@ CALIBRATION = (
     "label_gap_high",
     "auroc",
     "brier",
+    "chosen_longer_tokens",
+    "chosen_longer",
+    "chosen_longer_low",
+    "equal_length_accuracy",
 )
 CHECKS = ("kept", "flagged")
 

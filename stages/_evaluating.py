@@ -80,6 +80,7 @@ def write_evaluation(
     from spa.errors import AnnotationError
     from spa.evaluation import beside, heldout_accuracy, summarise
     from spa.files import read_json, replace_folder, write_json
+    from spa.length_guard import length_figures
 
     layout, seed = here.layout, here.params.seed
     base = outputs if round == "base" else read_json(layout.evaluation("base") / "outputs.json")
@@ -93,6 +94,7 @@ def write_evaluation(
     metrics = {
         "round": round,
         **summarise(outputs, annotations[first], seed=seed),
+        **length_figures(annotations[first], seed=seed),
         **beside(annotations, seed=seed),
         **extra,
     }

@@ -11,6 +11,7 @@ def main() -> None:
     from spa import pictures, report
     from spa.calibration import seed_noise
     from spa.files import read_json, read_table, replace_file, write_json
+    from spa.length_guard import health
     from spa.panel import panel_in_words, read_panel
     from spa.records import TrainingRow
     from spa.tracking.registry import log_policies
@@ -22,7 +23,8 @@ def main() -> None:
         log = read_table(layout.training_log(0), TrainingRow)
         noise = seed_noise(log, read_json(layout.flipped_seed))
         panel = read_panel(layout, rounds)
-        summary = {**report.summary(rows), "seed_noise": noise, "panel": panel}
+        checked = {row["round"]: health(row) for row in rows if row["round"].isdigit()}
+        summary = {**report.summary(rows), "seed_noise": noise, "panel": panel, "health": checked}
         write_json(layout.report / "summary.json", summary)
         with replace_file(layout.report / "rounds.csv") as file:
             file.write_text(report.to_csv(rows), encoding="utf-8")
@@ -43,4 +45,6 @@ def main() -> None:
         judged = report.judges_in_words(
             rows, flipped=here.params.split.flip_seed_labels, noise=noise
         )
-        print("\n".join(["", *report.in_words(rows), *panel_in_words(panel), *judged]))
+        lengths = [found["words"] for found in checked.values()]
+        words = [*report.in_words(rows), *panel_in_words(panel), *judged, *lengths]
+        print("\n".join(["", *words]))

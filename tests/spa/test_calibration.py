@@ -43,6 +43,16 @@ def test_the_summary_counts_pairs_ties_and_accuracies() -> None:
     assert (empty["n"], empty["judge_accuracy"]) == (0, None)
 
 
+def test_length_of_the_labels_and_accuracy_where_it_is_alike() -> None:
+    """Chosen longer by 10, 10 and -3 tokens; of the two within 5 tokens the judge has one right."""
+    rows = [_row(0, 1.0, 1.0, 1.0, -10), _row(1, 0.0, 1.0, 1.0, -10)]
+    rows += [_row(2, 1.0, 1.0, 1.0, 3), _row(3, 0.0, 1.0, 1.0, 0)]
+    figures = summarise(rows, seed=1, method="implicit")
+    assert figures["chosen_longer_tokens"] == pytest.approx(17 / 4)
+    assert figures["chosen_longer"] == pytest.approx(2 / 3)
+    assert (figures["equal_length_accuracy"], figures["equal_length_n"]) == (0.5, 2)
+
+
 def test_labels_that_are_mostly_right_may_be_worse_than_none_by_how_much() -> None:
     """Two pairs right by a tenth, one wrong by eight: 67 % right, a mean gap of -0.2."""
     gaps = (0.1, 0.1, -0.8)

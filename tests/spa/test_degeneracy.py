@@ -3,6 +3,7 @@
 import pytest
 
 from spa.degeneracy import (
+    distinct_pairs,
     normalise,
     prompt_echo,
     repetition,
@@ -83,3 +84,9 @@ def test_template_tokens_and_new_turns_are_leaks(leak: str) -> None:
 )
 def test_prose_that_looks_a_little_like_a_template_is_none(prose: str) -> None:
     assert template_leaks(prose) == 0
+
+
+def test_distinct_pairs_by_hand() -> None:
+    """a b c and a b: pairs ab, bc, ab, two of three different."""
+    assert distinct_pairs(["a b c", "A b"]) == pytest.approx(2 / 3)
+    assert distinct_pairs([""]) == 0.0
