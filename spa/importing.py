@@ -7,6 +7,7 @@
 | UltraFeedback binarized | `prompt` as text; `chosen`, `rejected` as whole conversations |
 | prompts alone | `prompt`: text or messages |
 | answers to score | `prompt`, and `response` as text |
+| instructions | `instruction` or `prompt`; maybe `output` with its `generator` |
 | AlpacaEval's annotations | `instruction`, `preference`, and `output_`, `generator_` 1 and 2 |
 
 Which files can be read: `spa.rows`. Other fields are dropped and named.
@@ -73,6 +74,40 @@ def read_prompts(source: str, root: Path, *, system: str | None = None) -> list[
         prompt = Prompt(prompt_id=prompt_hash(turns), prompt=turns)
         prompts.setdefault(prompt.prompt_id, prompt)
     return list(prompts.values())
+
+
+@dataclass(frozen=True)
+class Instruction:
+    """A prompt of an instruction set, and the answer that it comes with, if it does."""
+
+    prompt: Prompt
+    output: str | None
+    generator: str | None
+
+
+def read_instructions(source: str, root: Path, *, system: str | None = None) -> list[Instruction]:
+    """Read an instruction set in its order: rows with `instruction` (AlpacaEval's) or `prompt`.
+
+    Raises:
+        InputError: as `read_pairs`; also where an instruction is there twice or only some have
+            an output.
+    """
+    found: dict[str, Instruction] = {}
+    for row in read_rows(source, root):
+        if "prompt" not in row.fields:
+            row.fields["prompt"] = _text(row, "instruction")
+        turns = _with_system(_prompt(row), system)
+        prompt = Prompt(prompt_id=prompt_hash(turns), prompt=turns)
+        if prompt.prompt_id in found:
+            row.fail("instruction", "is there twice", "every instruction once")
+        output = _text(row, "output") if "output" in row.fields else None
+        if found and (output is None) != (next(iter(found.values())).output is None):
+            row.fail("output", "missing in some rows", "an output in every row or in none")
+        generator = str(row.fields.get("generator", "reference"))
+        found[prompt.prompt_id] = Instruction(prompt, output, None if output is None else generator)
+    if not found:
+        raise InputError(f"{source}: found no rows; wanted instructions")
+    return list(found.values())
 
 
 @dataclass(frozen=True)

@@ -67,6 +67,11 @@ class Layout:
         return self.pools / f"{name}.parquet"
 
     @property
+    def reference_outputs(self) -> Path:
+        """The answers that test instructions come with, in AlpacaEval's format; may be none."""
+        return self.pools / "reference_outputs.json"
+
+    @property
     def flipped_seed(self) -> Path:
         """Ids of the seed pairs whose label `split.flip_seed_labels` turned round."""
         return self.pools / "flipped_seed.json"

@@ -79,7 +79,7 @@ def _judge_faults(raw: dict[str, Any]) -> Iterator[str]:
 
 
 def _annotator_faults(raw: dict[str, Any]) -> Iterator[str]:
-    """Annotators that name no model or file, are named twice, or lie where DVC does not look."""
+    """Annotators that name no model or file, or are named twice."""
     section = raw.get("evaluate")
     if not isinstance(section, dict):
         return
@@ -90,12 +90,22 @@ def _annotator_faults(raw: dict[str, Any]) -> Iterator[str]:
     for name in ("llm", "reward_model", "recorded"):
         if name in names and not section.get(name):
             yield f"evaluate.{name}: missing; wanted a path, as an annotator is {name}"
-    recorded = section.get("recorded")
-    if isinstance(recorded, str) and not recorded.startswith("data/raw/annotations/"):
-        yield (
-            f"evaluate.recorded: found {recorded!r}; wanted a file under data/raw/annotations/, "
-            "which evaluations depend on"
-        )
+
+
+def _evaluation_faults(raw: dict[str, Any]) -> Iterator[str]:
+    """Files where DVC does not look, and a reference that nothing brings."""
+    section, split = raw.get("evaluate"), raw.get("split")
+    if not isinstance(section, dict) or not isinstance(split, dict):
+        return
+    for name in ("recorded", "regression_data"):
+        file = section.get(name)
+        if isinstance(file, str) and not file.startswith("data/raw/annotations/"):
+            yield (
+                f"evaluate.{name}: found {file!r}; wanted a file under data/raw/annotations/, "
+                "which evaluations depend on"
+            )
+    if section.get("against") == "reference" and not split.get("instructions"):
+        yield "evaluate.against: found 'reference'; wanted split.instructions, with outputs"
 
 
 def _seed_faults(raw: dict[str, Any]) -> Iterator[str]:
@@ -131,6 +141,7 @@ def check_params(raw: Any) -> tuple[Params | None, list[str]]:
     faults += _round_faults(raw)
     faults += _judge_faults(raw)
     faults += _annotator_faults(raw)
+    faults += _evaluation_faults(raw)
     faults += _seed_faults(raw)
     return (None, faults) if faults else (params, [])
 

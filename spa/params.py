@@ -40,6 +40,9 @@ class Split(Section):
     """Preference pairs: a file, a folder of files, or a Hub dataset `org/name@revision`."""
     prompts: str | None = None
     """More prompts without labels (JSON Lines with `prompt`); none by default."""
+    instructions: str | None = None
+    """An instruction set for test in place of own prompts: a file or Hub dataset with
+    `instruction` or `prompt`, such as AlpacaEval's; its first `test` are taken, in order."""
     system: str | None = None
     """A system turn put before every prompt that has none."""
     seed_pairs: Count
@@ -47,7 +50,7 @@ class Split(Section):
     development: Count
     """Held-out prompts that choices may be tuned on."""
     test: Positive
-    """Held-out prompts that are looked at once."""
+    """Held-out prompts that are looked at once, drawn or from `instructions`."""
     gold: Count
     """Held-out labelled pairs, for preference accuracy."""
     flip_seed_labels: Share = 0.0
@@ -190,6 +193,12 @@ class Evaluate(Section):
     """For `reward_model`: a folder of the pipeline with a transformers sequence classifier."""
     recorded: str | None = None
     """For `recorded`: a file of annotations in AlpacaEval's format under `data/raw/annotations`."""
+    against: Literal["base", "reference"] = "base"
+    """Whose answers to the test prompts policies are compared with: the base's, or the outputs
+    that `split.instructions` come with (AlpacaEval's have gpt4_1106_preview's)."""
+    regression_data: str | None = None
+    """alpaca-eval's df_gamed.csv or a like file under `data/raw/annotations/`, for the
+    length-controlled win rate on AlpacaEval's 805; fetched from the Hub where it is not said."""
     alpaca_eval: AlpacaEval = AlpacaEval()
     max_cost_usd: Annotated[float, Field(ge=0)] | None = None
     """The most that one evaluation may cost at an endpoint; checked before the first call."""

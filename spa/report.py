@@ -12,6 +12,8 @@ EVALUATION = (
     "win_rate",
     "win_rate_low",
     "win_rate_high",
+    "lc_win_rate",
+    "lc_approximate",
     "annotator",
     "n",
     "heldout_accuracy",

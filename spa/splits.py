@@ -42,6 +42,7 @@ def partition(
     test: int,
     gold: int,
     round_sizes: Mapping[str, int],
+    instructions: Sequence[Prompt] | None = None,
 ) -> Pools:
     """Draw all pools.
 
@@ -58,6 +59,8 @@ def partition(
         test: prompts wanted for test.
         gold: pairs wanted as held-out gold.
         round_sizes: prompts wanted for every round, in order.
+        instructions: where they are given, the first `test` of them are the test prompts, and
+            no other pool has any of them.
 
     Raises:
         InputError: there are too few pairs or prompts.
@@ -67,15 +70,19 @@ def partition(
         labels[pair.prompt_id].append(pair)
     known = {p.prompt_id: p for p in prompts}
     known |= {p.prompt_id: Prompt(prompt_id=p.prompt_id, prompt=p.prompt) for p in pairs}
-    ranked = sorted(known, key=lambda prompt_id: rank_key(seed, "split", prompt_id))
+    kept_out = {prompt.prompt_id for prompt in instructions or ()}
+    ranked = sorted(known.keys() - kept_out, key=lambda name: rank_key(seed, "split", name))
     labelled = (prompt_id for prompt_id in ranked if prompt_id in labels)
     seeds = _take_pairs(labelled, labels, seed_pairs, "split.seed_pairs")
     golds = _take_pairs(labelled, labels, gold, "split.gold")
     used = {pair.prompt_id for pair in [*seeds, *golds]}
     rest = [known[prompt_id] for prompt_id in ranked if prompt_id not in used]
-    wanted = {"split.test": test, "split.development": development}
+    wanted = {"split.test": test} if instructions is None else {}
+    wanted |= {"split.development": development}
     wanted |= {f"rounds.{name}.prompts": size for name, size in round_sizes.items()}
     drawn = _cut(rest, wanted)
+    if instructions is not None:
+        drawn |= _cut(instructions, {"split.test": test})
     return Pools(
         seed=seeds,
         gold=golds,
@@ -108,7 +115,7 @@ def _cut(rest: Sequence[Prompt], wanted: Mapping[str, int]) -> dict[str, list[Pr
         if len(drawn[key]) < size:
             raise InputError(
                 f"split: {key} wants {size} prompts, found {len(drawn[key])} left; lower it or "
-                "add prompts to split.source or split.prompts"
+                "add prompts to split.source, split.prompts or split.instructions"
             )
         start += size
     return drawn

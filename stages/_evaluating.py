@@ -81,11 +81,11 @@ def write_evaluation(
     from spa.evaluation import beside, heldout_accuracy, summarise
     from spa.files import read_json, replace_folder, write_json
     from spa.length_guard import length_figures
+    from stages._annotating import annotate_by_all, baseline, length_controlled, null_by_all
 
     layout, seed = here.layout, here.params.seed
-    base = outputs if round == "base" else read_json(layout.evaluation("base") / "outputs.json")
     try:
-        annotations, null = annotate_by_all(here, base, outputs)
+        annotations = annotate_by_all(here, baseline(here, round, outputs), outputs)
     except AnnotationError as error:
         kept = layout.cache / "evaluation" / round / "outputs.json"
         write_json(kept, outputs)
@@ -96,10 +96,11 @@ def write_evaluation(
         **summarise(outputs, annotations[first], seed=seed),
         **length_figures(annotations[first], seed=seed),
         **beside(annotations, seed=seed),
+        **length_controlled(here, annotations[first]),
         **extra,
     }
     if round == "base":
-        metrics["null_win_rate"] = null
+        metrics["null_win_rate"] = null_by_all(here, outputs)
     metrics["heldout_accuracy"] = None
     if gold is not None and round != "base":
         base_gold = [tuple(row) for row in read_json(layout.evaluation("base") / "gold_logps.json")]
@@ -113,26 +114,6 @@ def write_evaluation(
         if round == "base":
             write_json(folder / "gold_logps.json", gold)
     return metrics
-
-
-def annotate_by_all(
-    here: Context, base: list[dict[str, Any]], outputs: list[dict[str, Any]]
-) -> tuple[dict[str, list[dict[str, Any]]], dict[str, float | None]]:
-    """Annotations by annotator, one of them in memory at a time; and, of the base, how often
-    each prefers a constant answer to its development answers (its test ones if it has none)."""
-    from spa.annotation.loading import load_annotator
-    from spa.evaluation import annotate, null_win_rate
-
-    shown = [row for row in base if row["dataset"] == "development"] or base
-    annotations: dict[str, list[dict[str, Any]]] = {}
-    null: dict[str, float | None] = {}
-    for name in here.params.evaluate.annotators:
-        annotator = load_annotator(name, here.params, here.compute, layout=here.layout)
-        annotations[name] = annotate(base, outputs, annotator, name=name)
-        if outputs is base and name != "recorded":  # nobody has recorded the constant answer
-            null[name] = null_win_rate(shown, annotator)
-        del annotator
-    return annotations, null
 
 
 def numbers(metrics: dict[str, Any]) -> dict[str, float]:

@@ -1,6 +1,11 @@
 """Stage `split`: draw all pools from the raw data."""
 
+from typing import TYPE_CHECKING, Any
+
 from stages._context import stage_context
+
+if TYPE_CHECKING:
+    from spa.importing import Instruction
 
 
 def main() -> None:
@@ -10,7 +15,7 @@ def main() -> None:
     that was there before.
     """
     from spa.files import replace_folder, write_json, write_table
-    from spa.importing import Imported, read_pairs, read_prompts
+    from spa.importing import Imported, read_instructions, read_pairs, read_prompts
     from spa.records import Pair, Prompt
     from spa.splits import flip_labels, partition
     from spa.tracking.stages import track
@@ -23,6 +28,11 @@ def main() -> None:
                 if split.source
                 else Imported([], (), 0)
             )
+            instructions = (
+                read_instructions(split.instructions, layout.root, system=split.system)
+                if split.instructions
+                else None
+            )
             pools = partition(
                 imported.pairs,
                 read_prompts(split.prompts, layout.root, system=split.system)
@@ -34,6 +44,7 @@ def main() -> None:
                 test=split.test,
                 gold=split.gold,
                 round_sizes={name: line.prompts for name, line in here.params.rounds.items()},
+                instructions=[i.prompt for i in instructions] if instructions else None,
             )
             seeds = flip_labels(pools.seed, split.flip_seed_labels, seed=seed, name="seed")
             pairs = {"seed": seeds, "gold": pools.gold, "hidden_gold": pools.hidden_gold}
@@ -45,6 +56,8 @@ def main() -> None:
                 for name, questions in prompts.items():
                     write_table(folder / f"{name}.parquet", questions, Prompt)
                 write_json(folder / layout.flipped_seed.name, turned)
+                given = reference_outputs((instructions or [])[: split.test])
+                write_json(folder / layout.reference_outputs.name, given)
             counts = {name: len(rows) for name, rows in pairs.items()}
             counts |= {name: len(questions) for name, questions in prompts.items()}
             run.metrics({f"pool/{name}": count for name, count in counts.items()})
@@ -53,3 +66,19 @@ def main() -> None:
             print(f"split: {imported.repeated} repeated rows of {split.source} left out")
         if imported.dropped_columns:
             print(f"split: columns not read: {', '.join(imported.dropped_columns)}")
+
+
+def reference_outputs(instructions: "list[Instruction]") -> list[dict[str, Any]]:
+    """The answers that instructions come with, as AlpacaEval's outputs."""
+    return [
+        {
+            "dataset": "test",
+            "finish_reason": "stop",
+            "generator": given.generator,
+            "instruction": given.prompt.prompt[-1]["content"],
+            "output": given.output,
+            "prompt_id": given.prompt.prompt_id,
+        }
+        for given in instructions
+        if given.output is not None
+    ]

@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from spa.errors import InputError
-from spa.importing import read_pairs, read_prompts
+from spa.importing import read_instructions, read_pairs, read_prompts
 
 USER = {"role": "user", "content": "Why does bread rise?"}
 GOOD = {"role": "assistant", "content": "Yeast makes gas."}
@@ -163,3 +163,36 @@ def test_a_source_that_cannot_be_read_says_why(source: str, message: str, tmp_pa
         (tmp_path / name).write_text("")
     with pytest.raises(InputError, match=message):
         read_pairs(source, tmp_path)
+
+
+def test_instructions_keep_their_order_and_bring_their_outputs(tmp_path: Path) -> None:
+    rows = [
+        {"instruction": "Why?", "output": "So.", "generator": "gpt", "dataset": "x"},
+        {"instruction": "How?", "output": "", "generator": "gpt"},
+    ]
+    (tmp_path / "set.json").write_text(json.dumps(rows))
+    first, second = read_instructions("set.json", tmp_path)
+    assert first.prompt.prompt == [{"role": "user", "content": "Why?"}]
+    assert (first.output, first.generator, second.output) == ("So.", "gpt", "")
+    (tmp_path / "own.jsonl").write_text('{"prompt": "Why?"}\n')
+    assert read_instructions("own.jsonl", tmp_path)[0].output is None
+
+
+@pytest.mark.parametrize(
+    ("rows", "message"),
+    [
+        (
+            [{"instruction": "a"}, {"instruction": "a"}],
+            "row 2, field 'instruction': is there twice",
+        ),
+        ([{"instruction": "a", "output": "b"}, {"instruction": "c"}], "row 2, field 'output'"),
+        ([{"text": "a"}], "row 1, field 'instruction': missing"),
+        ([], "found no rows"),
+    ],
+)
+def test_a_faulty_instruction_set_is_named(
+    rows: list[dict[str, str]], message: str, tmp_path: Path
+) -> None:
+    (tmp_path / "set.json").write_text(json.dumps(rows))
+    with pytest.raises(InputError, match=message):
+        read_instructions("set.json", tmp_path)

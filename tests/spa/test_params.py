@@ -127,6 +127,8 @@ def test_a_round_starts_from_an_earlier_one_or_the_rival(raw: dict[str, Any]) ->
         ({"annotator": "recorded"}, "evaluate.recorded: missing"),
         ({"annotator": "recorded", "recorded": "a.json"}, "evaluate.recorded: found 'a.json'"),
         ({"annotator": "gpt"}, "evaluate.annotator"),
+        ({"against": "reference"}, "evaluate.against: found 'reference'; wanted split.instruct"),
+        ({"regression_data": "df.csv"}, "evaluate.regression_data: found 'df.csv'"),
     ],
 )
 def test_an_annotator_needs_what_it_works_with(

@@ -129,3 +129,35 @@ def test_flipping_a_judged_pair_turns_its_margin_and_ids() -> None:
     [after] = flip_labels([judged], 1.0, seed=1, name="judge")
     assert (after.chosen_id, after.rejected_id, after.margin) == ("b", "a", -2.0)
     assert after.probability == pytest.approx(0.4)
+
+
+def test_given_instructions_are_the_test_prompts_in_order_and_no_pool_has_any() -> None:
+    """Six of the instructions are among the pairs, two among the prompts."""
+    given = [_prompt(n) for n in (3, 1, 5, 8, 13, 21, 1001, 1002, 9000, 9001)]
+    pools = partition(
+        [_pair(n) for n in range(30)],
+        [_prompt(n) for n in range(1000, 1020)],
+        seed=1,
+        seed_pairs=10,
+        development=4,
+        test=9,
+        gold=6,
+        round_sizes={"1": 8},
+        instructions=given,
+    )
+    assert pools.test == given[:9]
+    others = _sets(pools)
+    del others["test"]
+    assert not set.union(*others.values()) & {prompt.prompt_id for prompt in given}
+    with pytest.raises(InputError, match=r"split.test wants 11 prompts, found 10 left"):
+        partition(
+            [_pair(n) for n in range(30)],
+            [],
+            seed=1,
+            seed_pairs=1,
+            development=1,
+            test=11,
+            gold=1,
+            round_sizes={"1": 1},
+            instructions=given,
+        )

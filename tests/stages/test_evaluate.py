@@ -47,6 +47,32 @@ def test_several_annotators_are_reported_beside_each_other(layout: Layout) -> No
     assert {row["annotator"] for row in _read(layout, "annotations_rubric.json")} == {"rubric"}
 
 
+def test_policies_meet_the_answers_that_an_instruction_set_comes_with(layout: Layout) -> None:
+    rows = [
+        {"instruction": f"Why is {n}?", "output": f"Because {n}.", "generator": "reference model"}
+        for n in range(6)
+    ]
+    (layout.raw / "set.json").write_text(json.dumps(rows))
+    params = yaml.safe_load(layout.params.read_text())
+    params["split"] |= {"instructions": "data/raw/set.json", "test": 5}
+    layout.params.write_text(yaml.safe_dump(params, sort_keys=False))
+    split.main()
+    assert len(json.loads(layout.reference_outputs.read_text())) == 5
+    evaluate.main(None, base=True)
+    assert _read(layout, "metrics.json")["win_rate"] == 0.5  # against itself
+    _set(layout, against="reference")
+    evaluate.main(None, base=True)
+    rows = [row for row in _read(layout, "annotations.json") if row["dataset"] == "test"]
+    assert [row["instruction"] for row in rows] == [f"Why is {n}?" for n in range(5)]
+    assert [row["output_1"] for row in rows] == [f"Because {n}." for n in range(5)]
+    assert {(row["generator_1"], row["generator_2"]) for row in rows} == {
+        ("reference model", "base")
+    }
+    metrics = _read(layout, "metrics.json")
+    assert metrics["lc_win_rate"] is None
+    assert "not AlpacaEval's 805" in metrics["lc_reason"]
+
+
 def test_what_was_not_recorded_stops_and_keeps_the_answers(layout: Layout) -> None:
     file = layout.raw / "annotations" / "mine.json"
     row = {"instruction": "x", "output_1": "a", "output_2": "b", "preference": 2.0}

@@ -1,0 +1,90 @@
+"""What the stages that evaluate ask of annotators: who compares what with what."""
+
+from typing import Any
+
+from stages._context import Context
+
+
+def baseline(here: Context, round: str, outputs: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """What a policy's outputs are compared with: the base's, or on test prompts the reference's.
+
+    Raises:
+        ArtefactError: evaluate.against is reference, and the instructions came without outputs.
+    """
+    from spa.errors import ArtefactError
+    from spa.files import read_json
+
+    layout = here.layout
+    base = outputs if round == "base" else read_json(layout.evaluation("base") / "outputs.json")
+    if here.params.evaluate.against == "base":
+        return list(base)
+    reference = read_json(layout.reference_outputs)
+    if not reference:
+        raise ArtefactError(
+            "evaluate.against: found no outputs in split.instructions; wanted a field 'output' in "
+            "every row, or against: base"
+        )
+    return [*(row for row in base if row["dataset"] == "development"), *reference]
+
+
+def annotate_by_all(
+    here: Context, base: list[dict[str, Any]], outputs: list[dict[str, Any]]
+) -> dict[str, list[dict[str, Any]]]:
+    """Annotations by annotator, one of them in memory at a time."""
+    from spa.annotation.loading import load_annotator
+    from spa.evaluation import annotate
+
+    annotations = {}
+    for name in here.params.evaluate.annotators:
+        annotator = load_annotator(name, here.params, here.compute, layout=here.layout)
+        annotations[str(name)] = annotate(base, outputs, annotator, name=name)
+        del annotator
+    return annotations
+
+
+def null_by_all(here: Context, base: list[dict[str, Any]]) -> dict[str, float | None]:
+    """How often each annotator prefers a constant answer to the base's development answers (its
+    test ones if it has none); nobody has recorded that answer."""
+    from spa.annotation.loading import load_annotator
+    from spa.evaluation import null_win_rate
+
+    shown = [row for row in base if row["dataset"] == "development"] or base
+    found = {}
+    for name in here.params.evaluate.annotators:
+        if name != "recorded":
+            annotator = load_annotator(name, here.params, here.compute, layout=here.layout)
+            found[str(name)] = null_win_rate(shown, annotator)
+            del annotator
+    return found
+
+
+def length_controlled(here: Context, annotations: list[dict[str, Any]]) -> dict[str, Any]:
+    """AlpacaEval's length-controlled win rate, 0 to 1, where answers met its reference's.
+
+    Null with the reason where it is refused; nothing where the base was the baseline.
+    """
+    from spa.leaderboard import fetch_regression_data, read_regression_data
+    from spa.winrate import INSTRUCTIONS, lc_refusal, win_rate
+
+    settings = here.params.evaluate
+    if settings.against == "base":
+        return {}
+    asked = settings.alpaca_eval.config if settings.alpaca_eval.model is None else None
+    rows = [
+        {**row, "annotator": asked if row["annotator"] == "alpaca_eval" else row["annotator"]}
+        for row in annotations
+        if row["dataset"] == "test"
+    ]
+    if lc_refusal(rows):
+        data = None
+    elif settings.regression_data is None:
+        data = fetch_regression_data()
+    else:
+        data = read_regression_data(here.layout.root / settings.regression_data, INSTRUCTIONS)
+    found = win_rate(rows, data)
+    rate = None if found.lc_win_rate is None else found.lc_win_rate / 100
+    return {
+        "lc_win_rate": rate,
+        "lc_approximate": found.lc_approximate,
+        "lc_reason": found.lc_reason,
+    }
