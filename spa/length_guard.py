@@ -105,6 +105,11 @@ def health(row: Row) -> dict[str, Any]:
     if row["equal_length_win_rate"] is not None:
         level = row["equal_length_win_rate"]
         facts += f", win rate {row['win_rate']:.1%} and {level:.1%} at equal length"
+    if row.get("lc_win_rate") is not None:
+        about = "about " if row["lc_approximate"] else ""
+        facts += f", length-controlled {about}{row['lc_win_rate']:.1%}"
+    if row.get("chosen_longer_tokens") is not None:
+        facts += f", chosen answers {row['chosen_longer_tokens']:+.1f} tokens longer than rejected"
     verdict = "; ".join(faults) if faults else "healthy"
     return {"healthy": not faults, "words": f"Round {row['round']}: {facts}: {verdict}."}
 

@@ -83,6 +83,15 @@ def test_labels_that_follow_length_are_told() -> None:
     assert health({**row, "chosen_longer_low": 0.5})["healthy"]
 
 
+def test_what_is_known_is_told() -> None:
+    row = _row(_annotations(_fair), chosen_longer_tokens=-2.5)
+    row |= {"lc_win_rate": 0.2, "lc_approximate": True}
+    words = health(row)["words"]
+    assert "length-controlled about 20.0%" in words
+    assert "chosen answers -2.5 tokens longer than rejected" in words
+    assert "length-controlled" not in health(_row(_annotations(_fair)))["words"]
+
+
 def test_the_base_against_itself_is_healthy() -> None:
     rows = [
         {"dataset": "test", "output_1": "abc", "output_2": "abc", "preference": 1.5}
