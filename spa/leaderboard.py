@@ -11,9 +11,10 @@ import sys
 import types
 import warnings
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stderr
 from dataclasses import dataclass
 from functools import cache
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
@@ -121,7 +122,7 @@ def ask_pairs(
     Args:
         config: the annotator's name, or a folder with its `configs.yaml`.
         pairs: `instruction`, `output_1`, `output_2`.
-        complete: takes chat messages and the config's `completions_kwargs`; returns one choice of
+        complete: called once; takes chat messages and the config's `completions_kwargs`; returns one choice of
             a chat completion for each, with `message`, `logprobs` and `total_tokens`.
 
     Returns:
@@ -131,10 +132,11 @@ def ask_pairs(
     Raises:
         AnnotationError: there is no such annotator.
     """
-    library = _library()
+    library, stderr = _library(), sys.stderr
 
     def answer(prompts: Sequence[str], **settings: Any) -> dict[str, list[Any]]:
-        choices = complete([library.utils.prompt_to_chatml(text) for text in prompts], settings)
+        with redirect_stderr(stderr):
+            choices = complete([library.utils.prompt_to_chatml(text) for text in prompts], settings)
         texts = [choice["message"]["content"] or " " for choice in choices]
         return {"completions": texts, "completions_all": choices}
 
@@ -150,7 +152,8 @@ def ask_pairs(
             ) from error
         for single in annotator.annotators.values():
             single.fn_completions = answer
-        rows = annotator.annotate_pairs(list(pairs))
+        with redirect_stderr(StringIO()):  # its bars are no news, its complaints are the None
+            rows = annotator.annotate_pairs(list(pairs), chunksize=None)
     found = {
         (row["instruction"], row["output_1"], row["output_2"]): row["preference"] for row in rows
     }

@@ -71,6 +71,18 @@ def test_preferences_are_weighted_and_orders_undone_and_the_second_time_is_free(
     assert second.endswith("8 answers kept from before")
 
 
+def test_all_calls_are_told_at_once_and_nothing_else_is_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """alpaca-eval works in chunks of 128, and a limit on each would be none on all."""
+    with faults.serve() as server:
+        _annotator(server, tmp_path, monkeypatch).prefer(_comparisons(130))
+        assert len(server.bodies) == 130
+    out, error = capsys.readouterr()
+    assert out.startswith("alpaca_eval: 130 calls of")
+    assert (out.count("\n"), error) == (1, "")
+
+
 def test_equal_answers_are_a_tie_that_costs_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
