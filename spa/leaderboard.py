@@ -122,8 +122,9 @@ def ask_pairs(
     Args:
         config: the annotator's name, or a folder with its `configs.yaml`.
         pairs: `instruction`, `output_1`, `output_2`.
-        complete: called once; takes chat messages and the config's `completions_kwargs`; returns one choice of
-            a chat completion for each, with `message`, `logprobs` and `total_tokens`.
+        complete: called once; takes chat messages and the config's `completions_kwargs`; returns
+            one choice of a chat completion for each, with `message`, `logprobs` and
+            `total_tokens`.
 
     Returns:
         From 1 (output_1) to 2 (output_2), None where an answer says neither; 1.5 for equal
