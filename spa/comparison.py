@@ -13,7 +13,7 @@ from spa.metrics import bootstrap, paired_difference
 
 @dataclass(frozen=True)
 class WinRateDifference:
-    """Win rates of two policies over the base on the prompts both answered, 0 to 1.
+    """Win rates of two policies on the prompts both answered, 0 to 1.
 
     `difference` is the second's minus the first's; `low` and `high` bound its 95 % interval, from
     a bootstrap over prompts, paired.

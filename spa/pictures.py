@@ -13,7 +13,7 @@ Row = dict[str, Any]
 
 
 def draw_win_rate(rows: Sequence[Row], file: Path) -> None:
-    """Win rate over the base by round, with intervals; the rival as a band."""
+    """Win rate by round, with intervals, over the base or the reference; the rival as a band."""
     figure, axes = _canvas()
     rounds = [row for row in rows if row["round"].isdigit()]
     at = [int(row["round"]) for row in rounds]
@@ -25,9 +25,12 @@ def draw_win_rate(rows: Sequence[Row], file: Path) -> None:
     rival = next(row for row in rows if row["round"] == "rival")
     axes.axhspan(rival["win_rate_low"], rival["win_rate_high"], color="tab:orange", alpha=0.15)
     axes.axhline(rival["win_rate"], color="tab:orange", linestyle="--", label="rival (no rounds)")
-    axes.axhline(0.5, color="grey", linewidth=1, label="base")
+    base = next(row for row in rows if row["round"] == "base")
+    axes.axhline(base["win_rate"], color="grey", linewidth=1, label="base")
     axes.errorbar(at, means, yerr=errors, marker="o", capsize=4, label="policy of the round")
-    axes.set(xlabel="round", ylabel="win rate over the base (test prompts)", xticks=at)
+    axes.set(
+        xlabel="round", ylabel=f"win rate over the {base['against']} (test prompts)", xticks=at
+    )
     axes.legend(frameon=False)
     _save(figure, file)
 
@@ -50,7 +53,7 @@ def draw_reward_kl(rows: Sequence[Row], file: Path) -> None:
     for name, point in points.items():
         text = f"round {name}" if name.isdigit() else name
         axes.annotate(text, point, xytext=(6, -12), textcoords="offset points", fontsize=9)
-    gold = "gold reward (the annotator's score)" if rated else "win rate over the base"
+    gold = "gold reward (the annotator's score)" if rated else "win rate"
     axes.set(xlabel="sqrt(KL to the base), nats per answer", ylabel=gold)
     axes.margins(x=0.15, y=0.15)
     axes.legend(frameon=False)

@@ -12,6 +12,7 @@ EVALUATION = (
     "win_rate",
     "win_rate_low",
     "win_rate_high",
+    "against",
     "lc_win_rate",
     "lc_approximate",
     "annotator",

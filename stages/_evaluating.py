@@ -93,6 +93,7 @@ def write_evaluation(
     first = here.params.evaluate.annotators[0]
     metrics = {
         "round": round,
+        "against": here.params.evaluate.against,
         **summarise(outputs, annotations[first], seed=seed),
         **length_figures(annotations[first], seed=seed),
         **beside(annotations, seed=seed),
@@ -134,6 +135,7 @@ def describe(name: str, folder: Path, metrics: dict[str, Any]) -> str:
     """One line for the terminal."""
     return (
         f"{name}: win rate {metrics['win_rate']:.1%} "
-        f"[{metrics['win_rate_low']:.1%}, {metrics['win_rate_high']:.1%}] over the base on "
-        f"{metrics['n']} test prompts, {metrics['finished']:.0%} finished; see {folder}"
+        f"[{metrics['win_rate_low']:.1%}, {metrics['win_rate_high']:.1%}] over the "
+        f"{metrics['against']} on {metrics['n']} test prompts, {metrics['finished']:.0%} finished; "
+        f"see {folder}"
     )

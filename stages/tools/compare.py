@@ -31,7 +31,7 @@ def main(a: Policy, b: Policy, as_json: Json = False) -> None:
         return
     apart = found.low > 0 or found.high < 0
     print(
-        f"{a}: {found.first:.1%}, {b}: {found.second:.1%} win rate over the base on {found.n} test "
+        f"{a}: {found.first:.1%}, {b}: {found.second:.1%} win rate on {found.n} test "
         f"prompts\n{b} - {a}: {found.difference:+.1%} [{found.low:+.1%}, {found.high:+.1%}]: "
         f"{'told apart' if apart else 'not told apart'}"
     )
