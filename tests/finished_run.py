@@ -10,7 +10,8 @@ from spa.records import TrainingRow
 def _evaluation(layout: Layout, name: str, win: float, development: float, **extra: Any) -> None:
     metrics = {
         "annotator": "rubric", "against": "base", "n": 100, "win_rate": win,
-        "win_rate_low": win - 0.05, "win_rate_high": win + 0.05, "heldout_accuracy": None, "kl_to_base": win * 4 - 2,
+        "win_rate_low": win - 0.05, "win_rate_high": win + 0.05,
+        "heldout_accuracy": None, "kl_to_base": win * 4 - 2,
         "gold_reward": win, "mean_tokens": 40.0, "mean_words": 30.0, "finished": 0.5,
         "development": {"n": 40, "win_rate": development}, **extra,
     }  # fmt: skip
