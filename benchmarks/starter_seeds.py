@@ -79,6 +79,11 @@ def _results(file: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()]
 
 
+def _methods(rows: Sequence[dict[str, Any]]) -> list[str]:
+    """The methods that have a result, in order."""
+    return [method for method in METHODS if any(row["method"] == method for row in rows)]
+
+
 def _percent(value: float) -> str:
     return f"{100 * value:.1f}"
 
@@ -118,7 +123,7 @@ def _gains(rows: Sequence[dict[str, Any]]) -> str:
         [str(r["seed"]), r["method"], _interval(gain("0")(r)), _interval(gain("rival")(r))]
         for r in rows
     ]
-    for method in METHODS:
+    for method in _methods(rows):
         members = [r for r in rows if r["method"] == method]
         cells = [_interval(_pooled_gain(members, first)) for first in ("0", "rival")]
         body.append(["all", method, *cells])
@@ -138,7 +143,7 @@ def _pooled_gain(rows: Sequence[dict[str, Any]], first: str) -> Interval:
 
 def _judges(rows: Sequence[dict[str, Any]]) -> str:
     body = []
-    for method in METHODS:
+    for method in _methods(rows):
         members = [row for row in rows if row["method"] == method]
         for rounds in (("1",), ("2",), ("1", "2")):
             pairs = [p for row in members for n in rounds for p in row["judged"][n]]
