@@ -69,6 +69,9 @@ def test_every_promised_file_is_there(done: Layout) -> None:
     assert [row["round"] for row in summary["rounds"]] == ["base", "0", "1", "2", "rival"]
     assert summary["rounds"][0]["win_rate"] == 0.5
     assert summary["recommended_round"] in ("0", "1", "2")
+    assert summary["panel"]["first"] == "rubric"
+    assert set(summary["panel"]["null_win_rate"]) == {"rubric"}
+    assert list(summary["health"]) == ["0", "1", "2"]
 
 
 def test_pools_share_no_prompt_and_rounds_answer_their_own(done: Layout) -> None:
