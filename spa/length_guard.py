@@ -1,7 +1,7 @@
 """The guard against length hacking: does the annotator prefer length, and does the policy use it?
 
 Length is in characters, as in AlpacaEval's length control. Everything here compares a policy's
-answers with the base's on the same prompts.
+answers with the other side's, the base's or a reference's, on the same prompts.
 """
 
 import math
@@ -16,7 +16,7 @@ SIDES_WITH_LENGTH = 2 / 3
 """An annotator follows length where it surely sides with the longer answer more often than this
 (the lower bound of its 95 % interval is above it)."""
 LONGER = 1.1
-"""Answers have grown where their mean length is more than this times the base's."""
+"""Answers have grown where their mean length is more than this times the other side's."""
 LENGTH_PAYS = 0.05
 """Length pays where the win rate lies this far above the one at equal length."""
 
@@ -31,8 +31,8 @@ def length_figures(annotations: Sequence[Row], *, seed: int) -> dict[str, float 
         seed: names the bootstrap.
 
     Returns:
-        `mean_characters` of its answers, `length_ratio` to the base's; `longer_preferred` with
-        its interval, the share of prompts on which the longer answer is preferred, ties and
+        `mean_characters` of its answers, `length_ratio` to the other side's;
+        `longer_preferred` with its interval, the share of prompts on which the longer answer is preferred, ties and
         equal lengths left out; `equal_length_win_rate`, the win rate at no difference in
         length. Figures are None where nothing can be said, as of the base itself.
     """
@@ -99,7 +99,7 @@ def health(row: Row) -> dict[str, Any]:
     ]
     facts = f"answers of {row['mean_characters']:.0f} characters"
     if row["length_ratio"] is not None:
-        facts += f" ({row['length_ratio']:.2f} times the base's)"
+        facts += f" ({row['length_ratio']:.2f} times the {row['against']}'s)"
     if row["longer_preferred"] is not None:
         facts += f", the longer one preferred in {row['longer_preferred']:.0%}"
     if row["equal_length_win_rate"] is not None:
@@ -129,7 +129,7 @@ def _policy_fault(row: Row) -> str | None:
     if ratio is None or level is None or ratio <= LONGER or row["win_rate"] - level < LENGTH_PAYS:
         return None
     return (
-        f"LENGTH: longer answers (over {LONGER:g} times the base's) carry "
+        f"LENGTH: longer answers (over {LONGER:g} times the {row['against']}'s) carry "
         f"{row['win_rate'] - level:.1%} of the win rate (over {LENGTH_PAYS:.0%})"
     )
 

@@ -35,7 +35,8 @@ def _fair(first: str, second: str, draw: random.Random) -> float:
 
 def _row(annotations: list[dict[str, Any]], round: str = "1", **extra: Any) -> dict[str, Any]:
     rate = sum(row["preference"] - 1 for row in annotations) / len(annotations)
-    return {"round": round, "win_rate": rate, **length_figures(annotations, seed=0), **extra}
+    figures = length_figures(annotations, seed=0)
+    return {"round": round, "win_rate": rate, "against": "base", **figures, **extra}
 
 
 def test_figures_by_hand() -> None:
