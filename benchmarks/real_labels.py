@@ -24,13 +24,14 @@ from sklearn.preprocessing import StandardScaler
 
 from spa.annotation.annotator import Answer, Comparison, log_odds
 from spa.annotation.llm import LlmAnnotator
+from spa.compute import Compute
 from spa.evaluation import pair_logps
 from spa.importing import read_pairs
 from spa.layout import Layout
 from spa.metrics import accuracy, bootstrap, paired_difference
 from spa.models import Policy, load_policy
 from spa.param_files import load_compute
-from spa.params import Compute, Train
+from spa.params import Train
 from spa.records import Pair
 from spa.splits import partition
 from spa.training import TokenPair, Trainer

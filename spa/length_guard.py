@@ -31,10 +31,10 @@ def length_figures(annotations: Sequence[Row], *, seed: int) -> dict[str, float 
         seed: names the bootstrap.
 
     Returns:
-        `mean_characters` of its answers, `length_ratio` to the other side's;
-        `longer_preferred` with its interval, the share of prompts on which the longer answer is preferred, ties and
-        equal lengths left out; `equal_length_win_rate`, the win rate at no difference in
-        length. Figures are None where nothing can be said, as of the base itself.
+        `mean_characters` of its answers, `length_ratio` to the other side's; `longer_preferred`
+        with its interval, the share of prompts on which the longer answer is preferred, ties and
+        equal lengths left out; `equal_length_win_rate`, the win rate at no difference in length.
+        Figures are None where nothing can be said, as of the base itself.
     """
     rows = [r for r in annotations if r["dataset"] == "test" and r["preference"] is not None]
     lengths = [(len(row["output_1"]), len(row["output_2"])) for row in rows]

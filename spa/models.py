@@ -10,10 +10,10 @@ from safetensors import SafetensorError
 from transformers import AutoModelForCausalLM, AutoModelForSequenceClassification, AutoTokenizer
 from transformers.utils import logging as transformers_logging
 
+from spa.compute import Compute
 from spa.encoding import Encoder
 from spa.errors import ModelError
 from spa.files import hash_file
-from spa.params import Compute
 
 _LOCAL: dict[str, Any] = {"trust_remote_code": False, "local_files_only": True}
 UNREADABLE = (OSError, ValueError, KeyError, RuntimeError, SafetensorError)

@@ -7,8 +7,9 @@ from typing import Any
 import yaml
 from pydantic import ValidationError
 
+from spa.compute import Compute
 from spa.errors import ParamsError
-from spa.params import OVERRIDABLE, Compute, Params, Section, merged
+from spa.params import OVERRIDABLE, Params, Section, merged
 
 
 def _location(parts: tuple[int | str, ...]) -> str:

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import torch
 
+from spa.compute import Compute
 from spa.encoding import TokenSequence
 from spa.logprobs import score
 from spa.models import Policy, load_policy
-from spa.params import Compute
 from spa.records import Response
 
 CHECKED = 16

@@ -7,9 +7,10 @@ from typing import Annotated
 
 import typer
 
+from spa.compute import Compute
 from spa.layout import Layout
 from spa.param_files import load_compute, load_params
-from spa.params import Compute, Params
+from spa.params import Params
 
 RoundOption = Annotated[int, typer.Option("--round", min=1, help="Round to work on, from 1.")]
 

@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 import torch
 
+from spa.compute import Compute
 from spa.models import Policy, load_policy
 from spa.param_files import load_params
-from spa.params import Compute
 from spa.sources import materialise
 from tests.tiny import write_tiny_model
 

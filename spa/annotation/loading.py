@@ -7,10 +7,11 @@ from spa.annotation.llm import LlmAnnotator
 from spa.annotation.recorded import RecordedAnnotator
 from spa.annotation.reward_model import RewardModelAnnotator, load_reward_model
 from spa.annotation.rubric_annotator import load_rubric
+from spa.compute import Compute
 from spa.importing import read_annotations
 from spa.layout import Layout
 from spa.models import load_policy
-from spa.params import AnnotatorName, Compute, Params
+from spa.params import AnnotatorName, Params
 
 
 def load_annotator(

@@ -11,9 +11,9 @@ import torch
 from tqdm import tqdm
 
 from spa.annotation.annotator import Answer, Comparison
+from spa.compute import Compute
 from spa.errors import ModelError
 from spa.models import load_classifier, load_encoder
-from spa.params import Compute
 from spa.records import Message
 
 _NO_TOKEN = -1

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from spa.compute import Compute
 from spa.errors import ModelError
 from spa.models import (
     choose_generate_batch,
@@ -13,7 +14,6 @@ from spa.models import (
     load_amplified,
     load_policy,
 )
-from spa.params import Compute
 
 CPU = Compute(device="cpu")
 

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
+from spa.compute import Compute
 from spa.generation.responses import sample_responses
 from spa.generation.transformers_engine import TransformersEngine
 from spa.models import Policy, load_policy
-from spa.params import Compute
 from spa.records import Prompt, Response
 from spa.scoring import response_logps, sampler_logps
 

@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 import torch
 
+from spa.compute import Compute
 from spa.errors import ModelError
 from spa.models import load_policy, model_hash
-from spa.params import Compute
 from spa.sources import materialise
 
 CPU = Compute(device="cpu")

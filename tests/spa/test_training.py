@@ -10,11 +10,12 @@ import numpy as np
 import pytest
 import torch
 
+from spa.compute import Compute
 from spa.encoding import TokenSequence
 from spa.errors import TrainingError
 from spa.logprobs import score
 from spa.models import Policy, load_policy
-from spa.params import Compute, Train
+from spa.params import Train
 from spa.records import TrainingRow
 from spa.schedule import make_plan
 from spa.training import TokenPair, Trainer

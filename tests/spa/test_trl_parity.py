@@ -9,8 +9,9 @@ import torch
 from datasets import Dataset
 from trl import DPOConfig, DPOTrainer
 
+from spa.compute import Compute
 from spa.models import load_policy
-from spa.params import Compute, Train
+from spa.params import Train
 from spa.schedule import make_batches, rate_factor
 from spa.training import TokenPair, Trainer
 from tests.spa.test_training import _pairs

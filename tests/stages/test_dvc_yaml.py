@@ -19,6 +19,7 @@ PLUMBING = {
     "lineage",
     "records",
     "params",
+    "compute",
     "param_files",
     "seeds",
 }

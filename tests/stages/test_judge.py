@@ -8,12 +8,12 @@ import pytest
 import torch
 from transformers import LlamaConfig, LlamaForSequenceClassification
 
+from spa.compute import Compute
 from spa.generation.responses import sample_responses
 from spa.generation.transformers_engine import TransformersEngine
 from spa.layout import Layout
 from spa.models import Policy
 from spa.param_files import load_params
-from spa.params import Compute
 from spa.records import Prompt, Response
 from stages._context import Context
 from stages.judge import read_by, reward

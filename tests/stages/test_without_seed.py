@@ -7,11 +7,11 @@ import pytest
 import yaml
 from transformers import AutoTokenizer
 
+from spa.compute import Compute
 from spa.errors import ModelError
 from spa.files import read_table
 from spa.layout import Layout
 from spa.models import load_policy, model_hash
-from spa.params import Compute
 from spa.records import Pair, Response, Score, TrainingRow
 from spa.scoring import response_logps
 from stages import base, generate, judge, split, train

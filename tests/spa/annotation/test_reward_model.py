@@ -9,8 +9,8 @@ from transformers import LlamaConfig, LlamaForSequenceClassification
 
 from spa.annotation.annotator import Answer, Comparison
 from spa.annotation.reward_model import RewardModelAnnotator, load_reward_model
+from spa.compute import Compute
 from spa.errors import ModelError
-from spa.params import Compute
 from spa.records import Message
 from tests.tiny import make_tokenizer
 

@@ -10,9 +10,9 @@ import pyarrow.parquet as pq
 import pytest
 import torch
 
+from spa.compute import Compute
 from spa.importing import read_answers, read_pairs
 from spa.models import load_policy, save_policy
-from spa.params import Compute
 
 pytestmark = pytest.mark.slow
 ROOT = Path(__file__).parents[3]
@@ -24,7 +24,7 @@ from pathlib import Path
 from spa.answers import _read_by
 from spa.importing import read_answers
 from spa.models import load_encoder
-from spa.params import Compute
+from spa.compute import Compute
 file, folder = map(Path, sys.argv[1:])
 answers, encoder = read_answers(str(file), Path.cwd()), load_encoder(folder)
 sequences = [encoder.sequence(a.prompt, a.text, a.finish_reason) for a in answers]
