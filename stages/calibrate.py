@@ -6,8 +6,8 @@ from stages._context import RoundOption, stage_context
 def main(round: RoundOption) -> None:
     """Compare the judge's labels with gold ones, beside likelihood alone and length alone.
 
-    Gold is what the first annotator of evaluate.annotator says that can be asked (recorded
-    annotations cannot).
+    Gold is what the first annotator of evaluate.annotator says that can be asked without a
+    price; the rubric, where all of them are recorded or behind an endpoint.
 
     Accuracy with its interval, how well margins rank (AUROC) and how sure they may make one
     (Brier score after one fitted temperature, reliability, accuracy by coverage, margin and
