@@ -1,10 +1,12 @@
 """How data/raw/starter/pairs.jsonl was made: the base's own answers, labelled by the rubric.
 
-Samples four answers at temperature 1 to each of the first LABELLED questions (in a seeded
-order) and keeps the best against the worst by the rubric, where they are more than a point of
-10 apart; ties go to the earlier sample. The base answers in float64, so that other machines and
-matrix libraries, which round differently, draw the same answers. About twenty minutes on two
-cores: `python data/make_starter.py`.
+Samples four answers to each of the first LABELLED questions (in a seeded order), as the rounds
+sample theirs (`generate` in params.yaml), and keeps the best against the worst by the rubric,
+where they are more than two points of 10 apart: at one point, or at temperature 1, more of the
+rejected answers are junk, and the seed learns to avoid junk in place of the style. Ties go to
+the earlier sample. The base answers in float64, so that other machines and matrix libraries,
+which round differently, draw the same answers. About half an hour on two cores:
+`python data/make_starter.py`.
 """
 
 import json
@@ -26,10 +28,9 @@ from spa.seeds import rank_key
 from spa.sources import materialise
 
 SEED = 20260101
-LABELLED = 256
-SAMPLES = 4
+LABELLED = 448
 GROUP = 16
-APART = 0.1
+APART = 0.2
 
 
 def main() -> None:
@@ -40,7 +41,13 @@ def main() -> None:
         with replace_folder(base) as folder:
             materialise(params.base.source, folder, root=layout.root)
     policy = load_policy(base, compute, dtype=torch.float64)
-    engine = TransformersEngine(policy, temperature=1.0, max_new_tokens=64, batch=GROUP * SAMPLES)
+    samples = params.generate.samples
+    engine = TransformersEngine(
+        policy,
+        temperature=params.generate.temperature,
+        max_new_tokens=params.generate.max_new_tokens,
+        batch=GROUP * samples,
+    )
     starter = layout.raw / "starter"
     questions = _questions(starter / "prompts.jsonl", params.split.system)
     responses: list[Response] = []
@@ -49,13 +56,13 @@ def main() -> None:
             engine,
             policy.encoder,
             questions[start : start + GROUP],
-            samples=SAMPLES,
+            samples=samples,
             seed=SEED,
             names=("starter",),
             model="base",
         )
         print(f"{start + GROUP} of {len(questions)} questions", flush=True)
-    groups = [responses[i : i + SAMPLES] for i in range(0, len(responses), SAMPLES)]
+    groups = [responses[i : i + samples] for i in range(0, len(responses), samples)]
     pairs = [pair for pair in map(_pair, groups) if pair]
     with replace_file(starter / "pairs.jsonl") as file:
         lines = [json.dumps(pair, ensure_ascii=False) for pair in pairs]

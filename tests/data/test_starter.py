@@ -40,4 +40,4 @@ def test_the_rubric_of_today_still_says_what_the_labels_say(pairs: list[Pair]) -
         question = pair.prompt[-1]["content"]
         chosen = rubric_score(question, pair.chosen, pair.chosen_finish_reason)
         rejected = rubric_score(question, pair.rejected, pair.rejected_finish_reason)
-        assert chosen - rejected > 0.1
+        assert chosen - rejected > 0.2
