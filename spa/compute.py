@@ -25,6 +25,8 @@ class Compute(Section):
     """Calls to an annotator's endpoint under way at once."""
     endpoint_timeout: Annotated[float, Field(gt=0)] = 60.0
     """Seconds that an endpoint may take to answer one call."""
+    checkpoint_seconds: Annotated[float, Field(ge=0)] = 300.0
+    """Seconds between two checkpoints of training; 0 keeps one after every step."""
     train_pairs: Positive | None = None
     """Pairs per forward and backward pass; gradients add up to `train.batch_size`. Where it is
     not said, 4 on a CPU (1.3 times as fast as 1 with the starter, measured) and 1, which needs

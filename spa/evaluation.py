@@ -228,7 +228,13 @@ def pair_logps(
             policy.encoder.sequence(pair.prompt, pair.chosen, pair.chosen_finish_reason),
             policy.encoder.sequence(pair.prompt, pair.rejected, pair.rejected_finish_reason),
         ]
-    rows = score(policy.model, sequences, token_budget=token_budget, progress="gold pairs")
+    rows = score(
+        policy.model,
+        sequences,
+        token_budget=token_budget,
+        progress="gold pairs",
+        keep=policy.keep,
+    )
     sums = [math.fsum(row) for row in rows]
     return [(sums[2 * i], sums[2 * i + 1]) for i in range(len(pairs))]
 

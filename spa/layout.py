@@ -119,6 +119,10 @@ class Layout:
         """Downloads and unfinished work; never tracked, safe to delete."""
         return self.root / ".cache"
 
+    def unfinished(self, stage: str, round: str | int | None) -> Path:
+        """What a stage has done before it ends; deleted when it succeeds."""
+        return self.cache / "unfinished" / (stage if round is None else f"{stage}@{round}")
+
     def show(self, path: Path) -> str:
         """`path` as users know it: relative to the pipeline's folder."""
         return str(path.relative_to(self.root)) if path.is_relative_to(self.root) else str(path)

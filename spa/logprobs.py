@@ -14,6 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from spa.chunks import Keep, anew
 from spa.encoding import TokenSequence
 
 _ROWS = 512
@@ -130,6 +131,7 @@ def score(
     *,
     token_budget: int,
     progress: str | None = None,
+    keep: Keep = anew,
 ) -> list[list[float]]:
     """Log-probability of every answer token under `model`, at temperature 1, in nats.
 
@@ -139,6 +141,7 @@ def score(
         token_budget: most tokens, padding included, in one forward pass.
         progress: name of the progress bar; none is shown where it is None or where
             standard error is not a terminal.
+        keep: gives batches that were read before.
 
     Returns:
         One list per sequence, in the order given, one number per answer token.
@@ -151,13 +154,20 @@ def score(
     bar = tqdm(total=len(filled), desc=progress, unit="answer", disable=quiet)
     for part in by_length([len(sequences[i]) for i in filled], token_budget):
         indices = [filled[p] for p in part]
-        batch = make_batch([sequences[i] for i in indices], model.device)
-        logps = token_logprobs(answer_logits(model, batch), batch.targets).cpu()
-        for index, row, mask in zip(indices, logps, batch.mask.cpu(), strict=True):
-            scores[index] = row[mask].tolist()
+        batch = [sequences[i] for i in indices]
+        work = [[s.prompt, s.answer] for s in batch]
+        rows = keep(work, lambda batch=batch: _answer_logps(model, batch))  # type: ignore[misc]
+        for index, row in zip(indices, rows, strict=True):
+            scores[index] = row
         bar.update(len(indices))
     bar.close()
     return scores
+
+
+def _answer_logps(model: Any, sequences: Sequence[TokenSequence]) -> list[list[float]]:
+    batch = make_batch(sequences, model.device)
+    logps = token_logprobs(answer_logits(model, batch), batch.targets).cpu()
+    return [row[mask].tolist() for row, mask in zip(logps, batch.mask.cpu(), strict=True)]
 
 
 @torch.no_grad()

@@ -10,6 +10,7 @@ from safetensors import SafetensorError
 from transformers import AutoModelForCausalLM, AutoModelForSequenceClassification, AutoTokenizer
 from transformers.utils import logging as transformers_logging
 
+from spa.chunks import Chunks, Keep, anew
 from spa.compute import Compute
 from spa.encoding import Encoder
 from spa.errors import ModelError
@@ -28,11 +29,13 @@ class Policy:
     """A model in memory with its encoder.
 
     `stop_tokens` end an answer: the template's end-of-turn and the model's own eos tokens.
+    `keep` gives what this model read or sampled before the stage was killed.
     """
 
     model: Any
     encoder: Encoder
     stop_tokens: tuple[int, ...]
+    keep: Keep = anew
 
 
 def choose_device(compute: Compute) -> torch.device:
@@ -61,15 +64,22 @@ def choose_train_pairs(compute: Compute) -> int:
     return compute.train_pairs or (4 if choose_device(compute).type == "cpu" else 1)
 
 
-def load_policy(folder: Path, compute: Compute, *, dtype: torch.dtype | None = None) -> Policy:
-    """Load a policy in evaluation mode.
+def load_policy(
+    folder: Path,
+    compute: Compute,
+    *,
+    dtype: torch.dtype | None = None,
+    chunks: Chunks | None = None,
+) -> Policy:
+    """Load a policy in evaluation mode; its finished work is kept in `chunks`, if given.
 
     Raises:
         ModelError: the folder is missing, holds no safetensors or cannot be read.
     """
     model = load_model(folder, compute, dtype=dtype)
     encoder = load_encoder(folder)
-    return Policy(model, encoder, _stop_tokens(model, encoder))
+    keep = chunks.under(model_hash(folder), str(model.dtype)) if chunks else anew
+    return Policy(model, encoder, _stop_tokens(model, encoder), keep)
 
 
 def load_model(folder: Path, compute: Compute, *, dtype: torch.dtype | None = None) -> Any:
@@ -165,14 +175,17 @@ def one_line(error: object) -> str:
 
 
 @torch.no_grad()
-def load_amplified(base: Path, policy: Path, gamma: float, compute: Compute) -> Policy:
+def load_amplified(
+    base: Path, policy: Path, gamma: float, compute: Compute, *, chunks: Chunks | None = None
+) -> Policy:
     """A policy moved on along its own training, in weight space: base + gamma (policy - base).
 
     Gamma 1 is the policy itself, 0 the base.
 
     Source: ExPO, arXiv:2404.16792.
     """
-    amplified = load_policy(policy, compute)
+    own = chunks.under(model_hash(base), gamma) if chunks else None
+    amplified = load_policy(policy, compute, chunks=own)
     start = load_policy(base, compute)
     for weight, origin in zip(amplified.model.parameters(), start.model.parameters(), strict=True):
         weight.copy_(torch.lerp(origin, weight, gamma))

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import torch
 
+from spa.chunks import Chunks
 from spa.compute import Compute
 from spa.encoding import TokenSequence
 from spa.logprobs import score
@@ -16,13 +17,13 @@ CHECKED = 16
 """How many of the sampler's log-probabilities are computed again before all are trusted."""
 
 
-def load_reader(folder: Path, compute: Compute) -> Policy:
+def load_reader(folder: Path, compute: Compute, chunks: Chunks | None = None) -> Policy:
     """Load a policy to read answers with, in float32 on every device.
 
     In bfloat16 an answer's log-probability is off by up to half a nat (16 answers of 64 tokens,
     measured), which is as much as the rewards of an early round differ by.
     """
-    return load_policy(folder, compute, dtype=torch.float32)
+    return load_policy(folder, compute, dtype=torch.float32, chunks=chunks)
 
 
 def response_logps(
@@ -32,12 +33,19 @@ def response_logps(
     sequences = [
         TokenSequence(policy.encoder.prompt(r.prompt), list(r.token_ids)) for r in responses
     ]
-    rows = score(policy.model, sequences, token_budget=token_budget, progress=progress)
+    rows = score(
+        policy.model, sequences, token_budget=token_budget, progress=progress, keep=policy.keep
+    )
     return [math.fsum(row) for row in rows]
 
 
 def sampler_logps(
-    folder: Path, responses: Sequence[Response], compute: Compute, *, tolerance: float
+    folder: Path,
+    responses: Sequence[Response],
+    compute: Compute,
+    *,
+    tolerance: float,
+    chunks: Chunks | None = None,
 ) -> tuple[list[float], float]:
     """The sampler's own log-probabilities, if they hold; otherwise computed anew.
 
@@ -49,11 +57,12 @@ def sampler_logps(
         responses: the answers.
         compute: where and how to compute.
         tolerance: largest difference trusted, in nats per answer.
+        chunks: of the stage that asks.
 
     Returns:
         One log-probability per response, and the largest difference found.
     """
-    policy = load_reader(folder, compute)
+    policy = load_reader(folder, compute, chunks)
     known = [math.fsum(r.token_logprobs) for r in responses]
     probe = range(0, len(responses), max(1, len(responses) // CHECKED))
     again = response_logps(policy, [responses[i] for i in probe], token_budget=compute.score_tokens)

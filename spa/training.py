@@ -4,6 +4,7 @@ import math
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
+from itertools import groupby, islice
 from typing import Any, TypeVar
 
 import torch
@@ -12,6 +13,7 @@ from accelerate.utils import DistributedDataParallelKwargs, gather_object
 from torch import Tensor
 from tqdm import tqdm
 
+from spa.checkpoints import Checkpoints, Progress
 from spa.encoding import TokenSequence
 from spa.errors import TrainingError
 from spa.extrapolation import extrapolated_logprobs
@@ -62,6 +64,7 @@ class Trainer:
         token_budget: int,
         micro_pairs: int = 1,
         bfloat16: bool = False,
+        checkpoints: Checkpoints | None = None,
     ) -> None:
         """Prepare to train `model` (float32) with `settings`.
 
@@ -74,6 +77,7 @@ class Trainer:
             token_budget: tokens per forward pass when references are scored.
             micro_pairs: pairs per forward and backward pass.
             bfloat16: compute in bfloat16 with float32 weights.
+            checkpoints: where training goes on from after a kill.
         """
         self._accelerator = Accelerator(
             cpu=model.device.type == "cpu",
@@ -92,6 +96,7 @@ class Trainer:
         self._load_reference = load_reference
         self._token_budget = token_budget
         self._micro_pairs = micro_pairs
+        self._checkpoints = checkpoints
         self._model = model
         self._reference: Any = None
         self._threshold = RollingThreshold(share=settings.noise_share, window=settings.noise_window)
@@ -103,7 +108,8 @@ class Trainer:
 
         Args:
             pairs: what to train on.
-            on_step: called on the first process after every step with the step's rows.
+            on_step: called on the first process after every step with the step's rows; for
+                steps done before a kill too, without doing them again.
 
         Returns:
             One row per pair and step, of all processes.
@@ -113,33 +119,50 @@ class Trainer:
         """
         settings, plan = self._settings, make_plan(len(pairs), self._settings)
         _check_lengths(pairs, settings.max_length)
-        references = self._reference_logps(pairs)
         optimizer = torch.optim.AdamW(
             self._model.parameters(),
             lr=settings.learning_rate,
             weight_decay=settings.weight_decay,
             fused=True,
         )
-        schedule = torch.optim.lr_scheduler.LambdaLR(
-            optimizer, lambda step: rate_factor(step, plan.steps, settings.warmup_share)
-        )
         model, optimizer = self._accelerator.prepare(self._model, optimizer)
-        log: list[TrainingRow] = []
+        before = self._restored(optimizer, pairs)
+        log, references = list(before.log), before.references
+        if self._accelerator.is_main_process:
+            for _, done in groupby(log, key=lambda row: row.step):
+                on_step(list(done))
         batches = make_batches(len(pairs), settings, seed=self._seed, round=self._round)
         with tqdm(total=plan.steps, desc="training", unit="step", disable=None) as bar:
-            for step, batch in enumerate(batches):
-                rate = float(schedule.get_last_lr()[0])
+            bar.update(before.steps)
+            for step, batch in islice(enumerate(batches), before.steps, None):
+                rate = settings.learning_rate * rate_factor(step, plan.steps, settings.warmup_share)
+                for group in optimizer.param_groups:
+                    group["lr"] = rate
                 rows = self._step(model, [pairs[i] for i in batch], references, plan, step, rate)
                 self._accelerator.clip_grad_norm_(model.parameters(), settings.max_grad_norm)
                 optimizer.step()
-                schedule.step()
                 optimizer.zero_grad()
                 log += rows
                 if self._accelerator.is_main_process:
                     on_step(rows)
+                    self._save(
+                        optimizer, Progress(step + 1, self._threshold.state(), references, log)
+                    )
                 bar.set_postfix(_health(rows))
                 bar.update()
         return log
+
+    def _restored(self, optimizer: Any, pairs: Sequence[TokenPair]) -> Progress:
+        """Where training goes on: at the last checkpoint, or at the beginning."""
+        found = self._checkpoints.restore(self._model, optimizer) if self._checkpoints else None
+        if found is None:
+            return Progress(0, [], self._reference_logps(pairs), [])
+        self._threshold.restore(found.threshold)
+        return found
+
+    def _save(self, optimizer: Any, progress: Progress) -> None:
+        if self._checkpoints and self._checkpoints.due():
+            self._checkpoints.save(self._model, optimizer, progress)
 
     def _reference_logps(self, pairs: Sequence[TokenPair]) -> dict[str, tuple[float, float]]:
         """Summed log-probabilities of both answers of each pair before the first step."""

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from spa.chunks import Chunks, surroundings
 from spa.compute import Compute
 from spa.layout import Layout
 from spa.param_files import load_compute, load_params
@@ -17,18 +18,36 @@ RoundOption = Annotated[int, typer.Option("--round", min=1, help="Round to work 
 
 @dataclass(frozen=True)
 class Context:
-    """The pipeline a stage was called in; `params` has the round's overrides merged in."""
+    """The pipeline a stage was called in; `params` has the round's overrides merged in.
+
+    `chunks` holds what the stage has done already, should it be killed; it is emptied when
+    the stage succeeds.
+    """
 
     layout: Layout
     params: Params
     compute: Compute
+    chunks: Chunks
 
 
 @contextmanager
-def stage_context(round: int | None = None) -> Iterator[Context]:
-    """Find the pipeline around the working directory and read its params."""
+def stage_context(
+    round: int | None = None, *, stage: str | None = None, name: str | None = None
+) -> Iterator[Context]:
+    """Find the pipeline around the working directory and read its params.
+
+    Args:
+        round: whose overrides of params hold.
+        stage: names the folder of what the stage keeps until it succeeds; tools keep nothing.
+        name: stands for the round in it.
+    """
     layout = Layout.find()
     params = load_params(layout.params)
     if round is not None:
         params = params.for_round(round)
-    yield Context(layout, params, load_compute(layout.compute))
+    compute = load_compute(layout.compute)
+    folder = layout.unfinished(stage or "tool", round if name is None else name)
+    chunks = Chunks(folder, *surroundings(), compute.model_dump())
+    yield Context(layout, params, compute, chunks)
+    if stage:
+        chunks.clear()

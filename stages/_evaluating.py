@@ -59,7 +59,7 @@ def drift(here: Context, responses: "list[Response]") -> float:
     from spa.evaluation import kl_estimate
     from spa.scoring import load_reader, response_logps
 
-    base = load_reader(here.layout.policy("base"), here.compute)
+    base = load_reader(here.layout.policy("base"), here.compute, here.chunks)
     read = response_logps(
         base, responses, token_budget=here.compute.score_tokens, progress="base reads"
     )

@@ -34,11 +34,11 @@ def main(round: EvaluateRound = None, base: BaseOption = False) -> None:
 
     name = "base" if round is None else str(round)
     stage = {"base": "baseline", "0": "evaluate_seed"}.get(name, "evaluate")
-    with stage_context() as here:
+    with stage_context(stage=stage, name=name) as here:
         layout = here.layout
         with track(layout, stage, name, here.params.evaluate.model_dump()) as run:
             folder = layout.policy(name)
-            policy = load_policy(folder, here.compute)
+            policy = load_policy(folder, here.compute, chunks=here.chunks)
             responses = sample_held_out(here, policy, model_hash(folder))
             gold = gold_logps(here, policy)
             del policy  # one model in memory at a time

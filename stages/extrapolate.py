@@ -23,13 +23,13 @@ def main() -> None:
         write_evaluation,
     )
 
-    with stage_context() as here:
+    with stage_context(stage="rival") as here:
         layout = here.layout
         with track(layout, "rival", "rival", here.params.rival.model_dump()) as run:
             tried = {g: development_win_rate(here, g) for g in sorted(here.params.rival.gammas)}
             gamma = max(tried, key=lambda g: (tried[g], -g))
             save_amplified(here, gamma)
-            policy = load_policy(layout.policy("rival"), here.compute)
+            policy = load_policy(layout.policy("rival"), here.compute, chunks=here.chunks)
             responses = sample_held_out(here, policy, model_hash(layout.policy("rival")))
             gold = gold_logps(here, policy)
             del policy  # one model in memory at a time
@@ -66,7 +66,9 @@ def development_win_rate(here: Context, gamma: float) -> float:
     from stages._evaluating import sample_held_out
 
     layout = here.layout
-    policy = load_amplified(layout.policy("base"), layout.policy("0"), gamma, here.compute)
+    policy = load_amplified(
+        layout.policy("base"), layout.policy("0"), gamma, here.compute, chunks=here.chunks
+    )
     answers = outputs_json(sample_held_out(here, policy, "rival", ("development",)), "rival")
     base = read_json(layout.evaluation("base") / "outputs.json")
     development = [row for row in base if row["dataset"] == "development"]

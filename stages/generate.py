@@ -15,11 +15,11 @@ def main(round: RoundOption) -> None:
     from spa.records import Prompt, Response
     from spa.tracking.stages import track
 
-    with stage_context(round) as here:
+    with stage_context(round, stage="generate") as here:
         layout, settings = here.layout, here.params.generate
         prompts = read_table(layout.pool(round), Prompt)
         folder = layout.policy(here.params.round(round).prev)
-        policy = load_policy(folder, here.compute)
+        policy = load_policy(folder, here.compute, chunks=here.chunks)
         engine = TransformersEngine(
             policy,
             temperature=settings.temperature,

@@ -22,7 +22,7 @@ def main(round: RoundOption) -> None:
     from spa.splits import flip_labels
     from spa.tracking.stages import track
 
-    with stage_context(round) as here:
+    with stage_context(round, stage="judge") as here:
         layout, settings, seed = here.layout, here.params.judge, here.params.seed
         responses = read_table(layout.responses(round), Response)
         with track(layout, "judge", round, settings.model_dump()) as run:
@@ -32,6 +32,7 @@ def main(round: RoundOption) -> None:
                 responses,
                 here.compute,
                 tolerance=settings.tie_band,
+                chunks=here.chunks,
             )
             base = read_by(here, "base", responses)
             rewards = reward(here, round, responses, policy, base)
@@ -111,7 +112,7 @@ def read_by(here: Context, name: str, responses: "list[Response]") -> list[float
     from spa.scoring import load_reader, response_logps
 
     return response_logps(
-        load_reader(here.layout.policy(name), here.compute),
+        load_reader(here.layout.policy(name), here.compute, here.chunks),
         responses,
         token_budget=here.compute.score_tokens,
         progress=f"{name} reads",

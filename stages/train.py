@@ -8,7 +8,11 @@ import typer
 from stages._context import Context, stage_context
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
+    from spa.checkpoints import Checkpoints
     from spa.encoding import Encoder
+    from spa.params import Train
     from spa.training import TokenPair
 
 TrainRound = Annotated[
@@ -33,7 +37,7 @@ def main(round: TrainRound) -> None:
     from spa.tracking.stages import track
     from spa.training import Trainer
 
-    with stage_context(round) as here:
+    with stage_context(round, stage="train") as here:
         if round == 0 and here.params.base.policy is not None:
             adopt(here, here.params.base.policy)
             return
@@ -48,6 +52,7 @@ def main(round: TrainRound) -> None:
             settings = settings.model_copy(update={"alpha": 0.0})
         source = layout.policy("base" if round == 0 else here.params.round(round).prev)
         policy = load_policy(source, here.compute, dtype=torch.float32)
+        pairs = token_pairs(here, round, policy.encoder)
         trainer = Trainer(
             policy.model,
             settings,
@@ -57,13 +62,14 @@ def main(round: TrainRound) -> None:
             token_budget=here.compute.score_tokens,
             micro_pairs=choose_train_pairs(here.compute),
             bfloat16=choose_dtype(here.compute) is torch.bfloat16,
+            checkpoints=checkpoints(here, source, settings, pairs),
         )
         name = "seed" if round == 0 else "train"
         with track(layout, name, round, settings.model_dump(by_alias=True)) as run:
             run.dataset(layout.pool("seed") if round == 0 else layout.kept(round), "training")
             run.tags({"reference": model_hash(source)})
             log = trainer.train(
-                token_pairs(here, round, policy.encoder),
+                pairs,
                 lambda rows: run.metrics(training_curves(rows), step=rows[0].step),
             )
             with replace_folder(layout.policy(round)) as folder:
@@ -72,6 +78,28 @@ def main(round: TrainRound) -> None:
             run.tags({"model": model_hash(layout.policy(round))})
         steps, softened = log[-1].step + 1, sum(row.refined for row in log)
         print(f"train@{round}: {steps} steps on {len(log)} pairs, {softened} labels softened")
+
+
+def checkpoints(
+    here: Context, source: "Path", settings: "Train", pairs: "list[TokenPair]"
+) -> "Checkpoints":
+    """Where this training's checkpoints lie; they hold at any batch size and process count."""
+    from dataclasses import asdict
+
+    from spa.checkpoints import Checkpoints
+    from spa.chunks import surroundings
+    from spa.models import model_hash
+    from spa.records import content_hash
+
+    identity = content_hash(
+        surroundings(),
+        model_hash(source),
+        here.params.seed,
+        settings.model_dump(by_alias=True),
+        [asdict(pair) for pair in pairs],
+    )
+    folder = here.chunks.folder / "checkpoints"
+    return Checkpoints(folder, identity, seconds=here.compute.checkpoint_seconds)
 
 
 def adopt(here: Context, source: str) -> None:

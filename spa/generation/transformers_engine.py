@@ -4,6 +4,7 @@ What all prompts of a batch begin with, such as a system turn, is read once.
 """
 
 from collections.abc import Sequence
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
@@ -43,10 +44,16 @@ class TransformersEngine:
         with tqdm(total=len(order), desc="sampling", unit="answer", disable=None) as bar:
             for start in range(0, len(order), self._batch):
                 part = order[start : start + self._batch]
-                done = self._complete_batch([requests[i] for i in part])
+                done = self._kept([requests[i] for i in part])
                 answers.update(zip(part, done, strict=True))
                 bar.update(len(part))
         return [answers[i] for i in range(len(requests))]
+
+    def _kept(self, requests: Sequence[Request]) -> list[Completion]:
+        """A batch, from before if it was answered before the stage was killed."""
+        work = [self._temperature, self._max_new_tokens, [[r.seed, r.prompt] for r in requests]]
+        rows = self._policy.keep(work, lambda: [asdict(c) for c in self._complete_batch(requests)])
+        return [Completion(**row) for row in rows]
 
     @torch.no_grad()
     def _complete_batch(self, requests: Sequence[Request]) -> list[Completion]:
