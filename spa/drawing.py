@@ -41,7 +41,7 @@ STYLE = {
     "ytick.labelcolor": INK,
 }
 
-WIDTH, HEIGHT = 4.7, 3.3
+WIDTH, HEIGHT = 4.2, 3.0
 """Of one plot, in inches."""
 
 
@@ -67,6 +67,12 @@ def colour_of(round: str) -> str:
             return RIVAL
         case _:
             return SERIES[int(round) % len(SERIES)]
+
+
+def legend_above(axes: Any) -> None:
+    """A legend between title and axes, where it hides no data."""
+    place = {"loc": "lower left", "bbox_to_anchor": (0, 1), "borderaxespad": 0.2}
+    axes.legend(ncols=3, handlelength=1.4, columnspacing=1.2, **place)
 
 
 def save_png(plots: Sequence[Plot], file: Path) -> None:
@@ -128,7 +134,7 @@ class _figure:
             for plot, one in zip(self._plots, axes[0], strict=True):
                 plot.draw(one)
                 if self._titled:
-                    one.set_title(plot.title)
+                    one.set_title(plot.title, pad=22)
         return self._made
 
     def __exit__(self, *error: object) -> None:

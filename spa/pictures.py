@@ -4,7 +4,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from spa.drawing import GRID, MUTED, RIVAL, SERIES, WRONG, Plot, colour_of
+from spa.drawing import GRID, HEIGHT, MUTED, RIVAL, SERIES, WRONG, Plot, colour_of, legend_above
 
 Row = Mapping[str, Any]
 Curves = Mapping[str, Sequence[float]]
@@ -36,7 +36,7 @@ def win_rate(rows: Sequence[Row]) -> Plot:
         axes.errorbar(at, means, yerr=errors, label="policy of the round", **style)
         axes.set(xlabel="round", ylabel=f"win rate over the {base['against']}", xticks=at)
         axes.margins(x=0.1)
-        axes.legend()
+        legend_above(axes)
 
     said = "; ".join(
         f"{name_of(row['round'])} {row['win_rate']:.1%} "
@@ -62,9 +62,10 @@ def reward_kl(rows: Sequence[Row]) -> Plot:
 
     def draw(axes: Any) -> None:
         axes.plot(*zip(*(points[name] for name in path), strict=True), color=MUTED, linewidth=1)
-        for name, point in points.items():
+        for number, (name, point) in enumerate(points.items()):
             axes.plot(*point, marker="D" if name == "rival" else "o", color=colour_of(name))
-            offset = {"xytext": (6, -12), "textcoords": "offset points"}
+            below = number % 2 == 1  # neighbours may lie close
+            offset = {"xytext": (5, -11 if below else 5), "textcoords": "offset points"}
             axes.annotate(name_of(name), point, fontsize=8, **offset)
         axes.set(xlabel="sqrt(KL to the base), nats per answer", ylabel=what)
         axes.margins(x=0.18, y=0.15)
@@ -81,9 +82,9 @@ def training(curves: Mapping[str, Curves]) -> list[Plot]:
         curves: by round, as `digest.curves` gives them; one without steps is left out.
     """
     return [
-        _curve(curves, "loss", "Training loss", "nats"),
-        _curve(curves, "margin", "Training margin", "beta x nats"),
-        _curve(curves, "reward_accuracy", "Training reward accuracy", "share of the pairs"),
+        _curve(curves, "loss", "Loss", "nats"),
+        _curve(curves, "margin", "Margin", "beta x nats"),
+        _curve(curves, "reward_accuracy", "Reward accuracy", "share of the pairs"),
     ]
 
 
@@ -103,7 +104,7 @@ def _curve(curves: Mapping[str, Curves], key: str, title: str, unit: str) -> Plo
         f"{name_of(name)} from {own[key][0]:.3f} to {own[key][-1]:.3f} in {len(own[key])} steps"
         for name, own in drawn.items()
     )
-    return Plot(f"{title} ({unit})", f"{title}: {said or 'nothing was trained'}.", draw)
+    return Plot(f"{title} by step", f"{title}: {said or 'nothing was trained'}.", draw)
 
 
 def calibration(judged: Mapping[str, Row]) -> list[Plot]:
@@ -168,16 +169,15 @@ def margins(pairs: Mapping[str, Sequence[Row]]) -> Plot:
     )  # fmt: skip
 
 
-def lengths(tokens: Mapping[str, Sequence[int]]) -> Plot:
+def lengths(characters: Mapping[str, Sequence[int]]) -> Plot:
     """Lengths of the answers to the test prompts, by policy.
 
     Args:
-        tokens: by policy, the tokens of each answer.
+        characters: by policy, the length of each answer, as the length guard counts it.
     """
-    said = "; ".join(f"{name_of(n)} median {_median(own)}" for n, own in tokens.items())
-    return _ridges(
-        "Lengths of the test answers (tokens)", f"Tokens: {said}.", tokens, {}, ("", ""), "tokens"
-    )
+    said = "; ".join(f"{name_of(n)} median {_median(own)}" for n, own in characters.items())
+    title, alt = "Lengths of the test answers (characters)", f"Characters: {said}."
+    return _ridges(title, alt, characters, {}, ("", ""), "characters")
 
 
 def _ridges(
@@ -188,14 +188,15 @@ def _ridges(
     labels: tuple[str, str],
     unit: str,
 ) -> Plot:
-    """One histogram per policy, one above the other, the last on top; `above` is stacked on."""
+    """One histogram per policy, the first on top; `above` is stacked on `values`."""
     import numpy as np
 
+    names = list(values)[::-1]
     known = [value for own in (*values.values(), *above.values()) for value in own]
     edges = np.histogram_bin_edges(known or [0.0, 1.0], bins=BINS)
 
     def draw(axes: Any) -> None:
-        for floor, name in enumerate(values):
+        for floor, name in enumerate(names):
             low = np.histogram(values[name], edges)[0]
             high = low + np.histogram(above.get(name, []), edges)[0]
             scale = 0.85 / max(high.max(), 1)
@@ -207,13 +208,13 @@ def _ridges(
                 ends = floor + bottom * scale
                 axes.stairs(floor + top * scale, edges, baseline=ends, **style)
             axes.axhline(floor, color=GRID, linewidth=0.8)
-        axes.set(xlabel=unit, ylim=(-0.1, max(len(values), 1) + 0.05))
-        axes.set_yticks(range(len(values)), [name_of(name) for name in values])
+        axes.set(xlabel=unit, ylim=(-0.1, max(len(names), 1) + 0.05))
+        axes.set_yticks(range(len(names)), [name_of(name) for name in names])
         axes.grid(axis="y", visible=False)
         if labels[0] and known:
-            axes.figure.legend(loc="outside upper left", ncols=2)
+            legend_above(axes)
 
-    return Plot(title, alt, draw, height=1.0 + 0.55 * max(len(values), 2))
+    return Plot(title, alt, draw, height=max(HEIGHT, 1.0 + 0.4 * len(names)))
 
 
 def _median(values: Sequence[float]) -> str:

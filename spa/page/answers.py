@@ -74,14 +74,14 @@ def read_answers(layout: Layout, policies: Sequence[str], *, against: str) -> li
 
 
 def read_lengths(layout: Layout, policies: Sequence[str]) -> dict[str, list[int]]:
-    """Tokens of every policy's answers to the test prompts.
+    """Characters of every policy's answers to the test prompts.
 
     Raises:
         ArtefactError: an evaluation is missing.
     """
     found = {name: _evaluated(layout, name) for name in policies}
     return {
-        name: [row["tokens"] for row in own.outputs.values()] for name, own in found.items()
+        name: [len(row["output"]) for row in own.outputs.values()] for name, own in found.items()
     }
 
 
