@@ -1,7 +1,8 @@
 """How a picture is drawn: one set of axes a plot, saved as PNG or as SVG that a page can colour."""
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,7 @@ THEME = {
 }
 """The page's CSS variable behind every colour, so that a picture follows light and dark."""
 
-STYLE = {
+STYLE: Any = {
     "axes.edgecolor": MUTED,
     "axes.labelcolor": INK,
     "axes.spines.right": False,
@@ -110,34 +111,25 @@ def _for_page(svg: str, alt: str) -> str:
     for colour, name in THEME.items():
         rest = rest.replace(colour, f"var(--{name})")
     label = f'class="plot" role="img" aria-label={quoteattr(alt)}'
-    xlink = 'xmlns:xlink="http://www.w3.org/1999/xlink"'
-    return f"<svg {label} {view.group()} {xlink}>{rest}".strip()
+    return f"<svg {label} {view.group()}>{rest}".strip()
 
 
-class _figure:
-    """A figure with the plots drawn on it, closed at the end."""
+@contextmanager
+def _figure(plots: Sequence[Plot], *, titled: bool = True) -> Iterator[Any]:
+    """A figure with the plots drawn on it, closed at the end; the style holds until then."""
+    import matplotlib as mpl
 
-    def __init__(self, plots: Sequence[Plot], *, titled: bool = True) -> None:
-        self._plots, self._titled = plots, titled
+    mpl.use("Agg")
+    from matplotlib import pyplot as plt
 
-    def __enter__(self) -> Any:
-        import matplotlib as mpl
-
-        mpl.use("Agg")
-        from matplotlib import pyplot as plt
-
-        with mpl.rc_context(STYLE):
-            size = (WIDTH * len(self._plots), max(plot.height for plot in self._plots))
-            self._made, axes = plt.subplots(
-                1, len(self._plots), figsize=size, layout="constrained", squeeze=False
-            )
-            for plot, one in zip(self._plots, axes[0], strict=True):
-                plot.draw(one)
-                if self._titled:
-                    one.set_title(plot.title, pad=22)
-        return self._made
-
-    def __exit__(self, *error: object) -> None:
-        from matplotlib import pyplot as plt
-
-        plt.close(self._made)
+    with mpl.rc_context(STYLE):
+        size = (WIDTH * len(plots), max(plot.height for plot in plots))
+        figure, axes = plt.subplots(
+            1, len(plots), figsize=size, layout="constrained", squeeze=False
+        )
+        for plot, one in zip(plots, axes[0], strict=True):
+            plot.draw(one)
+            if titled:
+                one.set_title(plot.title, pad=22)
+        yield figure
+        plt.close(figure)

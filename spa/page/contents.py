@@ -94,6 +94,5 @@ def _plots(
 def _reasons(digests: Mapping[str, Row]) -> dict[str, dict[str, Row]]:
     names = sorted({reason for own in digests.values() for reason in own["reasons"]})
     return {
-        name: {round: own["reasons"].get(name) for round, own in digests.items()}
-        for name in names
+        name: {round: own["reasons"].get(name) for round, own in digests.items()} for name in names
     }

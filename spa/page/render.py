@@ -7,7 +7,7 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from spa.drawing import Plot, to_svg
+from spa.drawing import to_svg
 from spa.page.contents import Page
 from spa.pictures import name_of
 
