@@ -3,6 +3,7 @@
 import re
 import shutil
 import subprocess
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -61,6 +62,11 @@ def _page(layout: Layout, params: Params | None = None) -> Page:
     rows = report.read_rows(layout, list(params.rounds))
     words = Words(report.in_words(rows), report.judges_in_words(rows, flipped=0), ["Healthy."])
     return read_page(layout, params, rows, report.summary(rows), words)
+
+
+def _undrawn(page: Page) -> str:
+    """The page without its pictures, which take their time and have tests of their own."""
+    return render(replace(page, plots=dict.fromkeys(page.plots, ())))
 
 
 @pytest.fixture(scope="module")
@@ -127,7 +133,8 @@ def test_the_figures_pairs_and_answers_stand_on_it(html: str) -> None:
 
 
 def test_no_rounds_at_all(tmp_path: Path) -> None:
-    page = render(_page(write_finished_run(Layout(tmp_path), rounds=()), _params(rounds={})))
+    layout = write_finished_run(Layout(tmp_path), rounds=())
+    page = _undrawn(_page(layout, _params(rounds={})))
     assert "There are no rounds." in page
     assert "No round has been judged." in page
     assert "No pair was flagged." in page
@@ -150,7 +157,7 @@ def test_a_round_without_pairs_or_gold_and_annotators_that_only_compare(tmp_path
         write_json(folder / "annotations.json", [{**row, "score": None} for row in rows])
     seedless = _params()
     base = seedless.base.model_copy(update={"policy": "<i>org/name</i>@commit"})
-    page = render(_page(layout, seedless.model_copy(update={"base": base})))
+    page = _undrawn(_page(layout, seedless.model_copy(update={"base": base})))
     assert "Round 2: 0 of 0 pairs" in page
     assert "aligned elsewhere: <code>&lt;i&gt;org/name&lt;/i&gt;@commit</code>" in page
     assert "score" not in re.sub(r"<style>.*?</style>", "", page, flags=re.DOTALL)
