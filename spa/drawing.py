@@ -76,6 +76,11 @@ def legend_above(axes: Any) -> None:
     axes.legend(ncols=3, handlelength=1.4, columnspacing=1.2, **place)
 
 
+def legend_inside(axes: Any, entries: int) -> None:
+    """A legend where it hides least; many entries stand in two columns."""
+    axes.legend(ncols=1 if entries <= len(SERIES) else 2)
+
+
 def save_png(plots: Sequence[Plot], file: Path) -> None:
     """Draw plots side by side; equal plots give equal bytes."""
     with _figure(plots) as figure:

@@ -4,7 +4,18 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from spa.drawing import GRID, HEIGHT, MUTED, RIVAL, SERIES, WRONG, Plot, colour_of, legend_above
+from spa.drawing import (
+    GRID,
+    HEIGHT,
+    MUTED,
+    RIVAL,
+    SERIES,
+    WRONG,
+    Plot,
+    colour_of,
+    legend_above,
+    legend_inside,
+)
 
 Row = Mapping[str, Any]
 Curves = Mapping[str, Sequence[float]]
@@ -98,7 +109,7 @@ def _curve(curves: Mapping[str, Curves], key: str, title: str, unit: str) -> Plo
             axes.plot(own["step"], own[key], label=name_of(name), marker=marker, **style)
         axes.set(xlabel="step", ylabel=unit)
         if drawn:
-            axes.legend()
+            legend_inside(axes, len(drawn))
 
     said = "; ".join(
         f"{name_of(name)} from {own[key][0]:.3f} to {own[key][-1]:.3f} in {len(own[key])} steps"
@@ -136,7 +147,7 @@ def _buckets(axes: Any, judged: Mapping[str, Row], key: str) -> None:
         if points:
             style = {"marker": "o", "markersize": 4, "color": colour_of(name)}
             axes.plot(*zip(*points, strict=True), label=name_of(name), **style)
-            axes.legend()
+            legend_inside(axes, len(judged))
 
 
 def _buckets_in_words(judged: Mapping[str, Row], key: str) -> str:

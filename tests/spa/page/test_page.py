@@ -132,6 +132,14 @@ def test_the_figures_pairs_and_answers_stand_on_it(html: str) -> None:
         assert said in text
 
 
+def test_length_control_has_a_column_where_it_is_told(layout: Layout) -> None:
+    page = _page(layout)
+    assert "controlled" not in _undrawn(page)
+    told = {"lc_win_rate": 0.423, "lc_approximate": True}
+    rows = [*page.rows[:-1], {**page.rows[-1], **told}]
+    assert "<td>about 42.3%</td>" in _undrawn(replace(page, rows=rows))
+
+
 def test_no_rounds_at_all(tmp_path: Path) -> None:
     layout = write_finished_run(Layout(tmp_path), rounds=())
     page = _undrawn(_page(layout, _params(rounds={})))
