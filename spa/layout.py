@@ -110,6 +110,10 @@ class Layout:
     def calibration(self, round: str | int) -> Path:
         return self.data / "calibration" / str(round)
 
+    def digest(self, round: str | int) -> Path:
+        """What the report shows of a round's pairs and training."""
+        return self.calibration(round) / "digest.json"
+
     @property
     def report(self) -> Path:
         return self.data / "report"

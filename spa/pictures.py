@@ -1,45 +1,67 @@
-"""The report's pictures: win rate by round, gold against KL, training curves, calibration."""
+"""The report's pictures: what each shows of the figures, in a drawing and in words."""
 
 import math
-from collections.abc import Sequence
-from pathlib import Path
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from spa.files import read_json, read_table
-from spa.layout import Layout
-from spa.records import TrainingRow
+from spa.drawing import (
+    GRID,
+    HEIGHT,
+    MUTED,
+    RIVAL,
+    SERIES,
+    WRONG,
+    Plot,
+    colour_of,
+    legend_above,
+    legend_inside,
+)
 
-Row = dict[str, Any]
+Row = Mapping[str, Any]
+Curves = Mapping[str, Sequence[float]]
+
+BINS = 30
 
 
-def draw_win_rate(rows: Sequence[Row], file: Path) -> None:
+def name_of(round: str) -> str:
+    """A policy's name in a picture or text."""
+    return f"round {round}" if round.isdigit() else round
+
+
+def win_rate(rows: Sequence[Row]) -> Plot:
     """Win rate by round, with intervals, over the base or the reference; the rival as a band."""
-    figure, axes = _canvas()
     rounds = [row for row in rows if row["round"].isdigit()]
-    at = [int(row["round"]) for row in rounds]
+    base, rival = _row(rows, "base"), _row(rows, "rival")
     means = [row["win_rate"] for row in rounds]
     errors = [
         [row["win_rate"] - row["win_rate_low"] for row in rounds],
         [row["win_rate_high"] - row["win_rate"] for row in rounds],
     ]
-    rival = next(row for row in rows if row["round"] == "rival")
-    axes.axhspan(rival["win_rate_low"], rival["win_rate_high"], color="tab:orange", alpha=0.15)
-    axes.axhline(rival["win_rate"], color="tab:orange", linestyle="--", label="rival (no rounds)")
-    base = next(row for row in rows if row["round"] == "base")
-    axes.axhline(base["win_rate"], color="grey", linewidth=1, label="base")
-    axes.errorbar(at, means, yerr=errors, marker="o", capsize=4, label="policy of the round")
-    axes.set(
-        xlabel="round", ylabel=f"win rate over the {base['against']} (test prompts)", xticks=at
+    at = [int(row["round"]) for row in rounds]
+
+    def draw(axes: Any) -> None:
+        axes.axhspan(rival["win_rate_low"], rival["win_rate_high"], color=RIVAL, alpha=0.15)
+        axes.axhline(rival["win_rate"], color=RIVAL, linestyle="--", label="rival (no rounds)")
+        axes.axhline(base["win_rate"], color=MUTED, linewidth=1, label="base")
+        style = {"marker": "o", "capsize": 4, "color": SERIES[0]}
+        axes.errorbar(at, means, yerr=errors, label="policy of the round", **style)
+        axes.set(xlabel="round", ylabel=f"win rate over the {base['against']}", xticks=at)
+        axes.margins(x=0.1)
+        legend_above(axes)
+
+    said = "; ".join(
+        f"{name_of(row['round'])} {row['win_rate']:.1%} "
+        f"[{row['win_rate_low']:.1%}, {row['win_rate_high']:.1%}]"
+        for row in [*rounds, rival]
     )
-    axes.legend(frameon=False)
-    _save(figure, file)
+    return Plot(f"Win rate over the {base['against']}, test prompts", f"Win rates: {said}.", draw)
 
 
-def draw_reward_kl(rows: Sequence[Row], file: Path) -> None:
+def reward_kl(rows: Sequence[Row]) -> Plot:
     """Gold reward, or win rate where the annotator has none, against the square root of KL to the
     base, one point per policy."""
-    figure, axes = _canvas()
     rated = all(row["gold_reward"] is not None for row in rows)
+    what = "gold reward" if rated else "win rate"
     points = {
         row["round"]: (
             math.sqrt(max(row["kl_to_base"] or 0.0, 0.0)),
@@ -47,80 +69,170 @@ def draw_reward_kl(rows: Sequence[Row], file: Path) -> None:
         )
         for row in rows
     }
-    path = [points[name] for name in points if name != "rival"]
-    axes.plot(*zip(*path, strict=True), marker="o", label="base and rounds")
-    axes.plot(*points["rival"], marker="D", linestyle="", color="tab:orange", label="rival")
-    for name, point in points.items():
-        text = f"round {name}" if name.isdigit() else name
-        axes.annotate(text, point, xytext=(6, -12), textcoords="offset points", fontsize=9)
-    gold = "gold reward (the annotator's score)" if rated else "win rate"
-    axes.set(xlabel="sqrt(KL to the base), nats per answer", ylabel=gold)
-    axes.margins(x=0.15, y=0.15)
-    axes.legend(frameon=False)
-    _save(figure, file)
+    path = [name for name in points if name != "rival"]
+
+    def draw(axes: Any) -> None:
+        axes.plot(*zip(*(points[name] for name in path), strict=True), color=MUTED, linewidth=1)
+        for number, (name, point) in enumerate(points.items()):
+            axes.plot(*point, marker="D" if name == "rival" else "o", color=colour_of(name))
+            below = number % 2 == 1  # neighbours may lie close
+            offset = {"xytext": (5, -11 if below else 5), "textcoords": "offset points"}
+            axes.annotate(name_of(name), point, fontsize=8, **offset)
+        axes.set(xlabel="sqrt(KL to the base), nats per answer", ylabel=what)
+        axes.margins(x=0.18, y=0.15)
+
+    said = "; ".join(f"{name_of(name)} {x:.2f}, {y:.3f}" for name, (x, y) in points.items())
+    title = f"What the {what} costs in drift"
+    return Plot(title, f"Square root of KL to the base and {what} by policy: {said}.", draw)
 
 
-def draw_training(layout: Layout, rounds: Sequence[str], file: Path) -> None:
-    """Loss, margin and reward accuracy by step, one line per round."""
-    figure, panels = _canvas(3)
-    for name in ["0", *rounds]:
-        steps: dict[int, list[TrainingRow]] = {}
-        for row in read_table(layout.training_log(name), TrainingRow):
-            steps.setdefault(row.step, []).append(row)
-        for axes, curve in zip(panels, _curves(list(steps.values())), strict=True):
-            axes.plot(list(steps), curve, label=f"round {name}")
-    for axes, title in zip(
-        panels, ("loss (nats)", "margin (beta x nats)", "reward accuracy"), strict=True
-    ):
-        axes.set(xlabel="step", title=title)
-    panels[0].legend(frameon=False)
-    _save(figure, file)
+def training(curves: Mapping[str, Curves]) -> list[Plot]:
+    """Loss, margin and reward accuracy by step, one line per round.
 
-
-def draw_calibration(layout: Layout, rounds: Sequence[str], file: Path) -> None:
-    """How sure each round's judge may be, and how right it is on its surest pairs."""
-    figure, (sure, covered) = _canvas(2)
-    sure.plot([0.5, 1], [0.5, 1], color="grey", linewidth=1, linestyle="--")
-    covered.axhline(0.5, color="grey", linewidth=1, linestyle="--")
-    for name in rounds:
-        figures = read_json(layout.calibration(name) / "metrics.json")
-        for axes, key in ((sure, "reliability"), (covered, "coverage")):
-            points = [(bucket["mean"], bucket["accuracy"]) for bucket in figures.get(key, [])]
-            if points:
-                axes.plot(*zip(*points, strict=True), marker="o", label=f"round {name}")
-                axes.legend(frameon=False)
-    sure.set(xlabel="probability, by the other half's temperature", ylabel="share right")
-    covered.set(xlabel="share of the pairs, surest first", ylabel="share right")
-    _save(figure, file)
-
-
-def _curves(steps: Sequence[Sequence[TrainingRow]]) -> list[list[float]]:
-    def mean(values: Sequence[float]) -> float:
-        return sum(values) / len(values)
-
+    Args:
+        curves: by round, as `digest.curves` gives them; one without steps is left out.
+    """
     return [
-        [mean([row.loss for row in rows]) for rows in steps],
-        [mean([row.margin for row in rows]) for rows in steps],
-        [mean([float(row.margin > 0) for row in rows]) for rows in steps],
+        _curve(curves, "loss", "Loss", "nats"),
+        _curve(curves, "margin", "Margin", "beta x nats"),
+        _curve(curves, "reward_accuracy", "Reward accuracy", "share of the pairs"),
     ]
 
 
-def _canvas(panels: int = 1) -> tuple[Any, Any]:
-    import matplotlib as mpl
+def _curve(curves: Mapping[str, Curves], key: str, title: str, unit: str) -> Plot:
+    drawn = {name: own for name, own in curves.items() if own["step"]}
 
-    mpl.use("Agg")
-    from matplotlib import pyplot as plt
+    def draw(axes: Any) -> None:
+        for name, own in drawn.items():
+            style = {"color": colour_of(name), "linewidth": 1.2}
+            marker = "." if len(own["step"]) < BINS else ""
+            axes.plot(own["step"], own[key], label=name_of(name), marker=marker, **style)
+        axes.set(xlabel="step", ylabel=unit)
+        if drawn:
+            legend_inside(axes, len(drawn))
 
-    size = (6.4, 4.2) if panels == 1 else (4 * panels, 3.4)
-    figure, axes = plt.subplots(1, panels, figsize=size, dpi=120, layout="constrained")
-    for one in [axes] if panels == 1 else axes:
-        one.spines[["top", "right"]].set_visible(False)
-        one.grid(alpha=0.25)
-    return figure, axes
+    said = "; ".join(
+        f"{name_of(name)} from {own[key][0]:.3f} to {own[key][-1]:.3f} in {len(own[key])} steps"
+        for name, own in drawn.items()
+    )
+    return Plot(f"{title} by step", f"{title}: {said or 'nothing was trained'}.", draw)
 
 
-def _save(figure: Any, file: Path) -> None:
-    from matplotlib import pyplot as plt
+def calibration(judged: Mapping[str, Row]) -> list[Plot]:
+    """How sure each round's judge may be, and how right it is on its surest pairs.
 
-    figure.savefig(file, format="png", metadata={"Software": None})
-    plt.close(figure)
+    Args:
+        judged: by round, the figures of `calibration.summarise`.
+    """
+
+    def sure(axes: Any) -> None:
+        axes.plot([0.5, 1], [0.5, 1], color=MUTED, linewidth=1, linestyle="--")
+        _buckets(axes, judged, "reliability")
+        axes.set(xlabel="probability, by the other half's temperature", ylabel="share right")
+
+    def covered(axes: Any) -> None:
+        axes.axhline(0.5, color=MUTED, linewidth=1, linestyle="--")
+        _buckets(axes, judged, "coverage")
+        axes.set(xlabel="share of the pairs, surest first", ylabel="share right")
+
+    return [
+        Plot("How sure the judge may be", _buckets_in_words(judged, "reliability"), sure),
+        Plot("How right it is on its surest pairs", _buckets_in_words(judged, "coverage"), covered),
+    ]
+
+
+def _buckets(axes: Any, judged: Mapping[str, Row], key: str) -> None:
+    for name, figures in judged.items():
+        points = [(bucket["mean"], bucket["accuracy"]) for bucket in figures.get(key, [])]
+        if points:
+            style = {"marker": "o", "markersize": 4, "color": colour_of(name)}
+            axes.plot(*zip(*points, strict=True), label=name_of(name), **style)
+            legend_inside(axes, len(judged))
+
+
+def _buckets_in_words(judged: Mapping[str, Row], key: str) -> str:
+    what = {"reliability": "Share right by probability", "coverage": "Share right by coverage"}
+    said = "; ".join(
+        f"{name_of(name)}: "
+        + ", ".join(f"{b['mean']:.2f} {b['accuracy']:.0%}" for b in figures.get(key, []))
+        for name, figures in judged.items()
+        if figures.get(key)
+    )
+    return f"{what[key]}: {said or 'nothing to compare'}."
+
+
+def margins(pairs: Mapping[str, Sequence[Row]]) -> Plot:
+    """The judge's margins by round, those of wrong labels on top of the others.
+
+    Args:
+        pairs: by round, the rows of `calibration.calibrate`.
+    """
+    right = {n: [row["judge"] for row in rows if row["gold"] >= 0.5] for n, rows in pairs.items()}
+    wrong = {n: [row["judge"] for row in rows if row["gold"] < 0.5] for n, rows in pairs.items()}
+    said = "; ".join(
+        f"{name_of(name)} median {_median([*right[name], *wrong[name]])} nats, "
+        f"{len(wrong[name])} of {len(rows)} labels wrong"
+        for name, rows in pairs.items()
+    )
+    return _ridges(
+        "Margins of the labels (nats)", f"Margins: {said or 'no pairs'}.", right, wrong,
+        ("gold agrees or ties", "gold says the label is wrong"), "margin, nats",
+    )  # fmt: skip
+
+
+def lengths(characters: Mapping[str, Sequence[int]]) -> Plot:
+    """Lengths of the answers to the test prompts, by policy.
+
+    Args:
+        characters: by policy, the length of each answer, as the length guard counts it.
+    """
+    said = "; ".join(f"{name_of(n)} median {_median(own)}" for n, own in characters.items())
+    title, alt = "Lengths of the test answers (characters)", f"Characters: {said}."
+    return _ridges(title, alt, characters, {}, ("", ""), "characters")
+
+
+def _ridges(
+    title: str,
+    alt: str,
+    values: Mapping[str, Sequence[float]],
+    above: Mapping[str, Sequence[float]],
+    labels: tuple[str, str],
+    unit: str,
+) -> Plot:
+    """One histogram per policy, the first on top; `above` is stacked on `values`."""
+    import numpy as np
+
+    names = list(values)[::-1]
+    known = [value for own in (*values.values(), *above.values()) for value in own]
+    edges = np.histogram_bin_edges(known or [0.0, 1.0], bins=BINS)
+
+    def draw(axes: Any) -> None:
+        for floor, name in enumerate(names):
+            low = np.histogram(values[name], edges)[0]
+            high = low + np.histogram(above.get(name, []), edges)[0]
+            scale = 0.85 / max(high.max(), 1)
+            parts = ((low * 0, low, colour_of(name), 0), (low, high, WRONG, 1))
+            for bottom, top, colour, which in parts:
+                colour = SERIES[0] if labels[0] and not which else colour
+                style = {"color": colour, "alpha": 0.8, "fill": True}
+                style["label"] = labels[which] if floor == 0 and labels[which] else None
+                ends = floor + bottom * scale
+                axes.stairs(floor + top * scale, edges, baseline=ends, **style)
+            axes.axhline(floor, color=GRID, linewidth=0.8)
+        axes.set(xlabel=unit, ylim=(-0.1, max(len(names), 1) + 0.05))
+        axes.set_yticks(range(len(names)), [name_of(name) for name in names])
+        axes.grid(axis="y", visible=False)
+        if labels[0] and known:
+            legend_above(axes)
+
+    return Plot(title, alt, draw, height=max(HEIGHT, 1.0 + 0.4 * len(names)))
+
+
+def _median(values: Sequence[float]) -> str:
+    import statistics
+
+    return f"{statistics.median(values):.3g}" if values else "unknown"
+
+
+def _row(rows: Sequence[Row], name: str) -> Row:
+    return next(row for row in rows if row["round"] == name)

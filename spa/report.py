@@ -48,7 +48,7 @@ CALIBRATION = (
     "chosen_longer_low",
     "equal_length_accuracy",
 )
-CHECKS = ("kept", "flagged")
+DIGEST = ("kept", "flagged")
 
 Row = dict[str, Any]
 
@@ -69,12 +69,12 @@ def _row(layout: Layout, name: str) -> Row:
     metrics = read_json(layout.evaluation(name) / "metrics.json")
     calibration = layout.calibration(name) / "metrics.json"
     judged = read_json(calibration) if calibration.exists() else {}
-    checked = read_json(layout.checks(name)) if layout.checks(name).exists() else {}
+    digest = read_json(layout.digest(name)) if layout.digest(name).exists() else {}
     row: Row = {"round": name}
     row |= {key: metrics.get(key) for key in EVALUATION}
     row["development_win_rate"] = metrics["development"].get("win_rate")
     row |= {key: judged.get(key) for key in CALIBRATION}
-    row |= {key: checked.get(key) for key in CHECKS}
+    row |= {key: digest.get(key) for key in DIGEST}
     if "gamma" in metrics:
         row["gamma"] = metrics["gamma"]
     return row

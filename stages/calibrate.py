@@ -12,24 +12,27 @@ def main(round: RoundOption) -> None:
     Accuracy with its interval, how well margins rank (AUROC) and how sure they may make one
     (Brier score after one fitted temperature, reliability, accuracy by coverage, margin and
     length), and whether the noise flags of training found the labels that are wrong.
-    Nothing that trains reads the result.
+    Nothing that trains reads the result. Beside it lies the round's digest, what the report
+    shows of its pairs and its training.
     """
     from spa.annotation.loading import load_annotator
     from spa.calibration import calibrate, summarise
+    from spa.digest import digest
     from spa.files import read_table, replace_folder, write_json
-    from spa.records import JudgedPair, Response, Score, TrainingRow
+    from spa.records import FlaggedPair, JudgedPair, Response, Score, TrainingRow
     from spa.tracking.stages import track
 
     with stage_context(round) as here:
         layout, gold = here.layout, here.params.evaluate.asked
         with track(layout, "calibrate", round, {"method": here.params.judge.method}) as run:
             responses = read_table(layout.responses(round), Response)
+            log = read_table(layout.training_log(round), TrainingRow)
             rows = calibrate(
                 read_table(layout.pairs(round), JudgedPair),
                 read_table(layout.scores(round), Score),
                 responses,
                 load_annotator(gold, here.params, here.compute, layout=layout),
-                read_table(layout.training_log(round), TrainingRow),
+                log,
             )
             metrics = summarise(
                 rows,
@@ -37,7 +40,14 @@ def main(round: RoundOption) -> None:
                 method=here.params.judge.method,
                 prompts=len({response.prompt_id for response in responses}),
             )
+            shown = digest(
+                read_table(layout.kept(round), JudgedPair),
+                read_table(layout.flagged(round), FlaggedPair),
+                {row["pair_id"]: row["gold"] for row in rows},
+                log,
+            )
             with replace_folder(layout.calibration(round)) as folder:
+                write_json(folder / layout.digest(round).name, shown)
                 write_json(folder / "pairs.json", rows)
                 write_json(folder / "metrics.json", metrics)
             run.metrics({k: v for k, v in metrics.items() if isinstance(v, float)})

@@ -1,4 +1,4 @@
-"""Stage `report`: one table of all rounds, its pictures, and MLflow's curves over rounds."""
+"""Stage `report`: one page and table of all rounds, and MLflow's curves over rounds."""
 
 from stages._context import stage_context
 
@@ -6,12 +6,16 @@ from stages._context import stage_context
 def main() -> None:
     """Gather what evaluation and calibration found, show it, and log it per round.
 
-    Writes summary.json and rounds.csv, which belong in git, and pictures.
+    Writes index.html, a page that needs nothing else, its pictures, and summary.json and
+    rounds.csv, which belong in git.
     """
-    from spa import pictures, report
+    from spa import report
     from spa.calibration import seed_noise
+    from spa.drawing import save_png
     from spa.files import read_json, read_table, replace_file, write_json
     from spa.length_guard import health
+    from spa.page.contents import Words, read_page
+    from spa.page.render import render
     from spa.panel import panel_in_words, read_panel
     from spa.records import TrainingRow
     from spa.tracking.registry import log_policies
@@ -25,26 +29,26 @@ def main() -> None:
         panel = read_panel(layout, rounds)
         checked = {row["round"]: health(row) for row in rows if row["round"].isdigit()}
         summary = {**report.summary(rows), "seed_noise": noise, "panel": panel, "health": checked}
+        flipped = here.params.split.flip_seed_labels
+        words = Words(
+            rounds=[*report.in_words(rows), *panel_in_words(panel)],
+            judges=report.judges_in_words(rows, flipped=flipped, noise=noise),
+            health=[found["words"] for found in checked.values()],
+        )
+        page = read_page(layout, here.params, rows, summary, words)
         write_json(layout.report / "summary.json", summary)
         with replace_file(layout.report / "rounds.csv") as file:
             file.write_text(report.to_csv(rows), encoding="utf-8")
-        names = ("win_rate", "reward_kl", "training", "calibration")
-        files = [layout.report / f"{name}.png" for name in names]
-        with replace_file(files[0]) as file:
-            pictures.draw_win_rate(rows, file)
-        with replace_file(files[1]) as file:
-            pictures.draw_reward_kl(rows, file)
-        with replace_file(files[2]) as file:
-            pictures.draw_training(layout, rounds, file)
-        with replace_file(files[3]) as file:
-            pictures.draw_calibration(layout, rounds, file)
+        pictures = {layout.report / f"{name}.png": plots for name, plots in page.plots.items()}
+        for path, plots in pictures.items():
+            with replace_file(path) as file:
+                save_png(plots, file)
+        index = layout.report / "index.html"
+        with replace_file(index) as file:
+            file.write_text(render(page), encoding="utf-8")
         log_rounds(layout, rows)
         log_policies(layout, rows, report.recommend(rows))
-        log_artifacts(layout, [layout.report / "summary.json", *files])
+        log_artifacts(layout, [index, layout.report / "summary.json", *pictures])
         print(report.to_table(rows))
-        judged = report.judges_in_words(
-            rows, flipped=here.params.split.flip_seed_labels, noise=noise
-        )
-        lengths = [found["words"] for found in checked.values()]
-        words = [*report.in_words(rows), *panel_in_words(panel), *judged, *lengths]
-        print("\n".join(["", *words]))
+        print("\n".join(["", *words.rounds, *words.judges, *words.health]))
+        print(f"\nThe report: {layout.show(index)}")

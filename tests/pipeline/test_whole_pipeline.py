@@ -72,6 +72,10 @@ def test_every_promised_file_is_there(done: Layout) -> None:
     assert summary["panel"]["first"] == "rubric"
     assert set(summary["panel"]["null_win_rate"]) == {"rubric"}
     assert list(summary["health"]) == ["0", "1", "2"]
+    page = (done.report / "index.html").read_text(encoding="utf-8")
+    for round in (1, 2):
+        pairs = sorted(pair.pair_id for pair in read_table(done.kept(round), JudgedPair))
+        assert all(f"spa lineage {name}" in page for name in pairs[:4])
 
 
 def test_pools_share_no_prompt_and_rounds_answer_their_own(done: Layout) -> None:

@@ -1,37 +1,114 @@
 """The report's pictures: equal figures give equal bytes, other figures others."""
 
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from spa import pictures, report
-from spa.files import write_json
+from spa.digest import curves
+from spa.drawing import INK, SERIES, THEME, Plot, colour_of, save_png, to_svg
 from spa.layout import Layout
-from tests.finished_run import write_finished_run
+from tests.finished_run import training_log, write_finished_run
+
+PAIRS = {"1": [{"judge": 0.2, "gold": 1.0}, {"judge": 0.4, "gold": 0.0}], "2": []}
 
 
-@pytest.fixture
-def layout(tmp_path: Path) -> Layout:
-    return write_finished_run(Layout(tmp_path))
+@pytest.fixture(scope="module")
+def rows(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]]:
+    layout = write_finished_run(Layout(tmp_path_factory.mktemp("run")))
+    return report.read_rows(layout, ["1", "2"])
 
 
-def test_equal_figures_are_equal_pictures(layout: Layout, tmp_path: Path) -> None:
-    rows = report.read_rows(layout, ["1", "2"])
-    for name in ("a", "b"):
-        pictures.draw_win_rate(rows, tmp_path / f"{name}1")
-        pictures.draw_reward_kl(rows, tmp_path / f"{name}2")
-        pictures.draw_training(layout, ["1", "2"], tmp_path / f"{name}3")
-    for number in "123":
-        assert (tmp_path / f"a{number}").read_bytes() == (tmp_path / f"b{number}").read_bytes()
-    rows[3]["win_rate"] = 0.79
-    pictures.draw_win_rate(rows, tmp_path / "c1")
-    assert (tmp_path / "c1").read_bytes() != (tmp_path / "a1").read_bytes()
+@pytest.fixture(scope="module")
+def drawn(rows: list[dict[str, Any]]) -> list[str]:
+    return [to_svg(plot) for plot in _all(rows)]
 
 
-def test_calibration_is_drawn_also_of_a_round_without_figures(
-    layout: Layout, tmp_path: Path
+def _all(rows: Sequence[dict[str, Any]]) -> list[Plot]:
+    bucket = [{"mean": 0.6, "accuracy": 0.7}]
+    return [
+        pictures.win_rate(rows),
+        pictures.reward_kl(rows),
+        *pictures.training({"0": curves(training_log()), "1": curves([])}),
+        *pictures.calibration({"1": {"reliability": bucket, "coverage": bucket}, "2": {}}),
+        pictures.margins(PAIRS),
+        pictures.lengths({"base": [10, 20, 30], "1": []}),
+    ]
+
+
+def test_equal_figures_are_equal_pictures(
+    rows: list[dict[str, Any]], drawn: list[str], tmp_path: Path
 ) -> None:
-    pictures.draw_calibration(layout, ["1", "2"], tmp_path / "two.png")
-    write_json(layout.calibration("2") / "metrics.json", {"judge_accuracy": None})
-    pictures.draw_calibration(layout, ["1", "2"], tmp_path / "one.png")
-    assert (tmp_path / "two.png").read_bytes() != (tmp_path / "one.png").read_bytes()
+    again = _all(rows)
+    for number in (0, 2, 7):
+        assert to_svg(again[number]) == drawn[number]
+    for name in "ab":
+        save_png(_all(rows)[:1], tmp_path / name)
+    assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
+
+
+def test_other_figures_are_other_pictures(rows: list[dict[str, Any]], drawn: list[str]) -> None:
+    changed = [*rows[:3], {**rows[3], "win_rate": 0.79}, rows[4]]
+    assert to_svg(pictures.win_rate(changed)) != drawn[0]
+
+
+def test_a_picture_says_its_numbers_to_who_cannot_see_it(rows: list[dict[str, Any]]) -> None:
+    said = [plot.alt for plot in _all(rows)]
+    assert "round 1 70.0% [65.0%, 75.0%]" in said[0]
+    assert "base 0.00, 0.500" in said[1]
+    assert said[3] == "Margin: round 0 from -0.500 to 3.500 in 5 steps."
+    assert said[5] == "Share right by probability: round 1: 0.60 70%."
+    assert "round 1 median 0.3 nats, 1 of 2 labels wrong" in said[7]
+    assert "base median 20; round 1 median unknown" in said[8]
+
+
+def test_a_drawing_takes_its_colours_from_the_page_and_has_no_ids_to_clash(
+    drawn: list[str],
+) -> None:
+    for svg in drawn:
+        assert svg.startswith('<svg class="plot" role="img" aria-label="')
+        assert "var(--ink)" in svg
+        assert not [colour for colour in THEME if colour in svg]
+        assert "<text" in svg  # text stays text
+        assert "http" not in svg
+    ids = [part.split('"')[0] for svg in drawn for part in svg.split(' id="')[1:]]
+    assert len(ids) == len(set(ids))
+
+
+def test_a_title_with_markup_is_text() -> None:
+    def draw(axes: Any) -> None:
+        axes.set(xlabel="<b>&")
+
+    svg = to_svg(Plot("t", 'says "<b>"', draw))
+    assert "<b>" not in svg.split(">", 1)[1]
+    assert svg.startswith('<svg class="plot" role="img" aria-label=\'says "&lt;b&gt;"\'')
+
+
+@pytest.mark.parametrize(
+    "plot",
+    [
+        lambda: pictures.margins({}),
+        lambda: pictures.margins({"1": []}),
+        lambda: pictures.training({})[0],
+        lambda: pictures.training({"0": curves([])})[2],
+        lambda: pictures.calibration({})[1],
+    ],
+)
+def test_nothing_to_draw_is_drawn_and_said(plot: Callable[[], Plot]) -> None:
+    assert to_svg(plot()).startswith("<svg")
+    assert plot().alt
+
+
+def test_what_has_no_gold_reward_shows_win_rates(rows: list[dict[str, Any]]) -> None:
+    assert "gold reward" in pictures.reward_kl(rows).alt
+    changed = [*rows[:2], {**rows[2], "gold_reward": None}, *rows[3:]]
+    assert "and win rate by policy" in pictures.reward_kl(changed).alt
+
+
+def test_every_policy_has_a_colour_of_the_theme() -> None:
+    names = ("base", "rival", *(str(n) for n in range(20)))
+    assert {colour_of(name) for name in names} <= set(THEME)
+    assert colour_of("0") == SERIES[0] == colour_of("6")
+    assert INK in THEME
