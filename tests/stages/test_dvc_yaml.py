@@ -22,6 +22,8 @@ PLUMBING = {
     "compute",
     "param_files",
     "seeds",
+    "chunks",
+    "checkpoints",
 }
 """Modules that compute no result; a change in them reruns nothing."""
 

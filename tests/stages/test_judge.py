@@ -8,6 +8,7 @@ import pytest
 import torch
 from transformers import LlamaConfig, LlamaForSequenceClassification
 
+from spa.chunks import Chunks
 from spa.compute import Compute
 from spa.generation.responses import sample_responses
 from spa.generation.transformers_engine import TransformersEngine
@@ -66,7 +67,7 @@ def _rewards(root: Path, responses: list[Response], round: int = 2, **judge: Any
     layout = Layout(root)
     params = load_params(layout.params).for_round(round)
     params = params.model_copy(update={"judge": params.judge.model_copy(update=judge)})
-    here = Context(layout, params, CPU)
+    here = Context(layout, params, CPU, Chunks(layout.cache))
     policy, base = (read_by(here, name, responses) for name in (str(round - 1), "base"))
     return reward(here, round, responses, policy, base)
 
@@ -75,7 +76,7 @@ def test_the_reference_is_the_base_the_policy_before_or_nothing(
     pipeline: Path, responses: list[Response]
 ) -> None:
     layout = Layout(pipeline)
-    here = Context(layout, load_params(layout.params), CPU)
+    here = Context(layout, load_params(layout.params), CPU, Chunks(layout.cache))
     logps = {name: read_by(here, name, responses) for name in ("base", "0", "1")}
     for reference, name in (("base", "base"), ("previous", "0")):
         expected = [a - b for a, b in zip(logps["1"], logps[name], strict=True)]
