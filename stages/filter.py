@@ -10,8 +10,8 @@ def main(round: RoundOption) -> None:
     """
     import numpy as np
 
-    from spa.checks import enforce, run_checks
-    from spa.degeneracy import normalise, word_count
+    from spa.checks import enforce, prompt_key, run_checks
+    from spa.degeneracy import word_count
     from spa.files import read_table, write_json, write_table
     from spa.records import FlaggedPair, JudgedPair, Pair, Prompt
     from spa.tracking.stages import track
@@ -20,11 +20,11 @@ def main(round: RoundOption) -> None:
         layout, settings = here.layout, here.params.filter
         pairs = read_table(layout.pairs(round), JudgedPair)
         held_out = {
-            normalise(row.prompt[-1]["content"])
+            prompt_key(row.prompt)
             for pool in ("development", "test")
             for row in read_table(layout.pool(pool), Prompt)
         } | {
-            normalise(row.prompt[-1]["content"])
+            prompt_key(row.prompt)
             for pool in ("gold", "seed")
             for row in read_table(layout.pool(pool), Pair)
         }
@@ -46,7 +46,11 @@ def main(round: RoundOption) -> None:
             }
             limits = {"max_flagged": settings.max_flagged, "min_kept": settings.min_kept}
             write_table(layout.kept(round), outcome.kept, JudgedPair)
-            write_table(layout.flagged(round), outcome.flagged, FlaggedPair)
+            flagged = [
+                FlaggedPair(**flag.pair.row(), reasons=flag.reasons, action=flag.action)
+                for flag in outcome.flagged
+            ]
+            write_table(layout.flagged(round), flagged, FlaggedPair)
             report = {**figures, "limits": limits, "reasons": outcome.counts}
             write_json(layout.checks(round), report)
             run.metrics({**figures, **{f"flag/{k}": v for k, v in outcome.counts.items()}})
