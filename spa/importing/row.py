@@ -59,7 +59,8 @@ class Row:
         raise RowError([Fault(self.file, self.number, field, found, wanted)])
 
     def missing(self, field: str, wanted: str) -> NoReturn:
-        found = ", ".join(self.fields) or "no fields"
+        names = [name if name.isprintable() else repr(name) for name in self.fields]
+        found = ", ".join(names)[:200] or "no fields"
         self.fail(field, f"missing (found {found})", wanted)
 
 

@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -60,6 +61,17 @@ def test_every_shape_gives_the_same_pair(shape: str, tmp_path: Path) -> None:
     assert (pair.chosen, pair.rejected) == ("Yeast makes gas.", "No idea.")
     assert (pair.chosen_finish_reason, pair.rejected_finish_reason) == ("stop", "stop")
     assert pair.pair_id == read_pairs(_write(tmp_path, PLAIN), tmp_path).pairs[0].pair_id
+
+
+def test_the_examples_of_the_docs_all_give_that_pair(tmp_path: Path) -> None:
+    text = (Path(__file__).parents[3] / "docs" / "data.md").read_text(encoding="utf-8")
+    blocks = re.findall(r"```(json|csv)\n(.*?)```", text, re.DOTALL)
+    assert len(blocks) == 5
+    for kind, block in blocks:
+        name = "a.csv" if kind == "csv" else "a.jsonl"
+        (tmp_path / name).write_text(block, encoding="utf-8")
+        [pair] = read_pairs(name, tmp_path).pairs
+        assert (pair.prompt, pair.chosen, pair.rejected) == ([USER], "Yeast makes gas.", "No idea.")
 
 
 def test_conversations_keep_their_turns_and_system_turn(tmp_path: Path) -> None:
