@@ -30,7 +30,7 @@ STAGES = (
     "extrapolate",
     "report",
 )
-TOOLS = ("compare", "score", "ui", "winrate")
+TOOLS = ("compare", "docs", "flagged", "score", "ui", "winrate")
 
 
 def run(arguments: list[str] | None = None) -> None:
