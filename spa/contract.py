@@ -60,6 +60,28 @@ DEFAULT_CHECKS: dict[CheckName, Check] = {
 """What is done where params name no action: exact reasons drop or stop, heuristic ones warn."""
 
 
+class Gate(Section):
+    """A figure of a round as a whole, and between which limits it is believed."""
+
+    action: Literal["stop", "warn", "off"]
+    low: float | None = None
+    high: float | None = None
+
+
+GateName = Literal["chosen_longer", "margin_std", "distinct_answers", "distinct_2"]
+
+DEFAULT_GATES: dict[GateName, Gate] = {
+    "chosen_longer": Gate(action="stop", low=0.05, high=0.95),
+    "margin_std": Gate(action="stop", low=0.001),
+    "distinct_answers": Gate(action="stop", low=0.1),
+    "distinct_2": Gate(action="stop", low=0.02),
+}
+"""What is believed where params do not say: `chosen_longer`, the share of kept pairs whose chosen
+answer has more words; `margin_std`, their margins' standard deviation in nats; `distinct_answers`,
+how different a prompt's answers are, 0 (all the same) to 1 (each another); `distinct_2`, different
+word pairs among all of one answer to each of 256 prompts (docs/checks.md)."""
+
+
 class Filter(Section):
     """`filter`: the data contract of a round's pairs."""
 
@@ -69,8 +91,16 @@ class Filter(Section):
     """The run stops where a larger share of the pairs is dropped."""
     min_kept: Count = 1
     """The run stops where fewer pairs are left."""
+    gates: dict[GateName, Gate] = DEFAULT_GATES
+    """Figures of the round that stop the run outside their limits, where it has 16 rows and more;
+    a gate that is not named has its default, `off` ends it."""
 
     @field_validator("checks")
     @classmethod
     def _with_defaults(cls, named: dict[CheckName, Check]) -> dict[CheckName, Check]:
         return {**DEFAULT_CHECKS, **named}
+
+    @field_validator("gates")
+    @classmethod
+    def _with_default_gates(cls, named: dict[GateName, Gate]) -> dict[GateName, Gate]:
+        return {**DEFAULT_GATES, **named}

@@ -30,7 +30,7 @@ STAGES = (
     "extrapolate",
     "report",
 )
-TOOLS = ("compare", "score", "ui", "validate", "winrate")
+TOOLS = ("compare", "docs", "flagged", "score", "ui", "validate", "winrate")
 
 
 def run(arguments: list[str] | None = None) -> None:

@@ -55,6 +55,10 @@ def main() -> None:
                     write_table(folder / f"{name}.parquet", rows, Pair)
                 for name, questions in prompts.items():
                     write_table(folder / f"{name}.parquet", questions, Prompt)
+                before: list[Prompt] = []
+                for name, questions in pools.rounds.items():
+                    write_table(folder / layout.earlier(name).name, before, Prompt)
+                    before = [*before, *questions]
                 write_json(folder / layout.flipped_seed.name, turned)
                 given = reference_outputs((instructions or [])[: split.test])
                 write_json(folder / layout.reference_outputs.name, given)

@@ -6,10 +6,9 @@ from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 from spa.checks.measures import Known, measure_pairs
-from spa.checks.suites import pair_rules
+from spa.checks.suites import Suite, pair_rules
 from spa.checks.validation import failing_rows
 from spa.contract import Action, Check, CheckName
-from spa.errors import ContractError
 from spa.records import JudgedPair, Pair
 
 P = TypeVar("P", bound=Pair)
@@ -51,6 +50,7 @@ class Outcome(Generic[P]):
 
     @property
     def dropped(self) -> int:
+        """Pairs that are not kept."""
         return sum(flag.action != "warn" for flag in self.flagged)
 
 
@@ -72,14 +72,29 @@ def run_checks(
     Raises:
         RuntimeError: an expectation could not be computed; that is a bug, not bad data.
     """
-    known = known or Known(held_out=held_out)
+    suite = pair_suite(pairs, checks, known or Known(held_out=held_out))
+    return outcome_of(pairs, suite, failing_rows(suite))
+
+
+def pair_suite(
+    pairs: Sequence[Pair],
+    checks: Mapping[CheckName, Check],
+    known: Known,
+    *,
+    name: str = "pairs",
+) -> Suite:
+    """The measures of pairs, and the rules that the checks make of them."""
     judged = bool(pairs) and isinstance(pairs[0], JudgedPair)
-    rules = pair_rules(checks, judged=judged)
     languages = checks.get("other_language", Check(action="off")).action != "off"
     frame = measure_pairs(pairs, known, languages=languages)
+    return Suite(name, frame, pair_rules(checks, judged=judged))
+
+
+def outcome_of(pairs: Sequence[P], suite: Suite, failing: Sequence[Sequence[int]]) -> Outcome[P]:
+    """What follows for each pair from the rows that fail each rule of its suite."""
     reasons: list[list[str]] = [[] for _ in pairs]
     actions: list[list[Action]] = [[] for _ in pairs]
-    for rule, rows in zip(rules, failing_rows("pairs", frame, rules), strict=True):
+    for rule, rows in zip(suite.rules, failing, strict=True):
         for row in rows:
             reasons[row].append(rule.reason)
             actions[row].append(rule.action)
@@ -94,43 +109,5 @@ def run_checks(
         kept=[pair for row, pair in enumerate(pairs) if row not in out],
         flagged=flagged,
         counts=dict(sorted(counts.items())),
-        stopping=[r.reason for r in rules if r.action == "stop" and counts[r.reason]],
+        stopping=[r.reason for r in suite.rules if r.action == "stop" and counts[r.reason]],
     )
-
-
-def enforce(outcome: Outcome[P], *, max_flagged: float, min_kept: int, where: str) -> None:
-    """Stop the run where the data breaks the contract.
-
-    Args:
-        outcome: of `run_checks`.
-        max_flagged: largest share of pairs that may be dropped.
-        min_kept: fewest pairs that must be left.
-        where: the file that shows the flagged rows.
-
-    Raises:
-        ContractError: names the number, the limit and where to look.
-    """
-    total = len(outcome.kept) + outcome.dropped
-    if outcome.stopping:
-        first = next(flag.pair for flag in outcome.flagged if flag.action == "stop")
-        raise ContractError(
-            f"filter: found {outcome.counts[outcome.stopping[0]]} pairs with "
-            f"{outcome.stopping[0]}, first {first.pair_id}; its action in params.yaml "
-            f"(filter.checks) is stop; look at {where}"
-        )
-    if total and outcome.dropped > max_flagged * total:
-        raise ContractError(
-            f"filter: {outcome.dropped} of {total} pairs are dropped "
-            f"({outcome.dropped / total:.0%}); wanted at most filter.max_flagged = "
-            f"{max_flagged:.0%}; reasons: {_listed(outcome.counts)}; look at {where}"
-        )
-    if len(outcome.kept) < min_kept:
-        raise ContractError(
-            f"filter: {len(outcome.kept)} of {total} pairs are left; wanted at least "
-            f"filter.min_kept = {min_kept}; reasons: {_listed(outcome.counts) or 'none'}; give the "
-            f"round more prompts or look at {where}"
-        )
-
-
-def _listed(counts: Mapping[str, int]) -> str:
-    return ", ".join(f"{reason} {count}" for reason, count in counts.items())

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import pandas as pd
 from great_expectations.expectations.core import (
     ExpectColumnValuesToBeBetween as _Between,
 )
@@ -56,6 +57,22 @@ class Rule:
     expectation: Any
 
 
+@dataclass(frozen=True)
+class Suite:
+    """A record file's measures, one row each with its position as `row`, and their rules."""
+
+    name: str
+    frame: pd.DataFrame
+    rules: list[Rule]
+
+
+def rule(reason: str, action: Action, column: str, expected: "Expected") -> Rule:
+    """One rule; Great Expectations carries reason and action along."""
+    kind, kwargs = expected
+    meta = {"reason": reason, "action": action}
+    return Rule(reason, action, kind(column=column, meta=meta, **kwargs))
+
+
 def pair_rules(checks: Mapping[CheckName, Check], *, judged: bool) -> list[Rule]:
     """The rules of all checks and sides that are on.
 
@@ -67,9 +84,8 @@ def pair_rules(checks: Mapping[CheckName, Check], *, judged: bool) -> list[Rule]
     for name, check in checks.items():
         if check.action != "off" and (judged or name not in _JUDGED):
             limit = LIMITS.get(name, 0.0) if check.limit is None else check.limit
-            for reason, column, (kind, kwargs) in _expected(name, check, limit):
-                meta = {"reason": reason, "action": check.action}
-                rules.append(Rule(reason, check.action, kind(column=column, meta=meta, **kwargs)))
+            for reason, column, expected in _expected(name, check, limit):
+                rules.append(rule(reason, check.action, column, expected))
     return rules
 
 
@@ -88,23 +104,32 @@ def _expected(name: CheckName, check: Check, limit: float) -> Iterator[tuple[str
     for side in SIDES if check.side == "either" else (check.side,):
         if name == "empty":
             for content in ("empty", "blank", "wordless"):
-                kwargs = {"value_set": [content]}
-                yield f"{content}:{side}", f"{side}_content", (_NotInSet, kwargs)
+                yield f"{content}:{side}", f"{side}_content", without(content)
         else:
             column, make = _OF_ANSWER[name]
             yield f"{name}:{side}", f"{side}_{column}", make(limit)
 
 
 def _true(_: float) -> Expected:
-    return _InSet, {"value_set": [True]}
+    return one_of(True)
 
 
 def _false(_: float) -> Expected:
-    return _InSet, {"value_set": [False]}
+    return one_of(False)
 
 
 def _finished(_: float) -> Expected:
-    return _InSet, {"value_set": ["stop"]}
+    return one_of("stop")
+
+
+def one_of(*values: object) -> Expected:
+    """The column has these values only."""
+    return _InSet, {"value_set": list(values)}
+
+
+def without(*values: object) -> Expected:
+    """The column has none of these values."""
+    return _NotInSet, {"value_set": list(values)}
 
 
 def _above(limit: float) -> Expected:

@@ -5,9 +5,8 @@ from collections.abc import Sequence
 from typing import Any
 
 import great_expectations as gx
-import pandas as pd
 
-from spa.checks.suites import Rule
+from spa.checks.suites import Rule, Suite
 
 RESULT_FORMAT = {
     "result_format": "COMPLETE",
@@ -17,24 +16,42 @@ RESULT_FORMAT = {
 }
 
 
-def failing_rows(name: str, frame: pd.DataFrame, rules: Sequence[Rule]) -> list[list[int]]:
+def failing_rows(suite: Suite) -> list[list[int]]:
     """Values of column `row` where each rule fails, in the rules' order.
 
     Raises:
         RuntimeError: an expectation could not be computed; that is a bug, not bad data.
     """
-    if frame.empty or not rules:
-        return [[] for _ in rules]  # every expectation holds on nothing
-    asset = quiet_context().data_sources.add_pandas("round").add_dataframe_asset(name)
-    batch = asset.add_batch_definition_whole_dataframe("all").get_batch({"dataframe": frame})
-    result = batch.validate(suite(name, rules), result_format=RESULT_FORMAT)
+    if suite.frame.empty or not suite.rules:
+        return [[] for _ in suite.rules]  # every expectation holds on nothing
+    asset = quiet_context().data_sources.add_pandas("round").add_dataframe_asset(suite.name)
+    whole = asset.add_batch_definition_whole_dataframe("all")
+    batch = whole.get_batch({"dataframe": suite.frame})
+    result = batch.validate(gx_suite(suite), result_format=RESULT_FORMAT)
     found = {r.expectation_config.meta["reason"]: _failing(r) for r in result.results}
-    return [found[rule.reason] for rule in rules]
+    return [found[rule.reason] for rule in suite.rules]
 
 
-def suite(name: str, rules: Sequence[Rule]) -> gx.ExpectationSuite:
+def gx_suite(suite: Suite) -> gx.ExpectationSuite:
     """The rules as Great Expectations' own suite."""
-    return gx.ExpectationSuite(name=name, expectations=[rule.expectation for rule in rules])
+    own = [rule.expectation for rule in suite.rules]
+    return gx.ExpectationSuite(name=suite.name, expectations=own)
+
+
+def as_json(suite: Suite, failing: Sequence[Sequence[int]]) -> dict[str, Any]:
+    """A suite to review: every expectation as Great Expectations has it, and how many rows fail."""
+    return {
+        "rows": len(suite.frame),
+        "expectations": [
+            {**_configuration(rule), "failing": len(rows)}
+            for rule, rows in zip(suite.rules, failing, strict=True)
+        ],
+    }
+
+
+def _configuration(rule: Rule) -> dict[str, Any]:
+    configuration = rule.expectation.configuration
+    return {"type": configuration.type, "kwargs": configuration.kwargs, **configuration.meta}
 
 
 def quiet_context() -> Any:

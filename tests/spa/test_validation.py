@@ -8,8 +8,10 @@ from typing import Any
 
 import pytest
 
+from spa.checks import INPUT_CHECKS
+from spa.checks.suites import pair_rules
 from spa.errors import InputError
-from spa.findings import _SAYS, check_finding
+from spa.findings import check_finding
 from spa.importing.row import Row
 from spa.validation import Validation, validate
 
@@ -116,10 +118,10 @@ def test_warned_pairs_are_usable_and_named(tmp_path: Path) -> None:
     assert (found.usable_pairs, found.passed) == (1 + len(WARNED), True)
 
 
-def test_every_reason_of_the_checks_has_words() -> None:
+def test_every_reason_of_the_checks_has_words_and_its_own_action() -> None:
     row = Row("a.jsonl", 1, {})
-    for name in _SAYS:
-        assert check_finding(row, f"{name}:chosen", None).what == _SAYS[name]
+    for rule in pair_rules(INPUT_CHECKS, judged=False):
+        assert check_finding(row, rule.reason, None).action == rule.action
 
 
 def test_a_damaged_file_is_a_report_and_an_absent_one_an_error(tmp_path: Path) -> None:
