@@ -23,7 +23,7 @@ from spa.annotation.rubric_annotator import load_rubric
 from spa.files import replace_file
 from spa.generation.responses import sample_responses
 from spa.generation.transformers_engine import TransformersEngine
-from spa.importing import read_prompts
+from spa.importing.prompts import read_prompts
 from spa.layout import Layout
 from spa.models import load_policy
 from spa.param_files import load_compute

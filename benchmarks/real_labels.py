@@ -26,7 +26,7 @@ from spa.annotation.annotator import Answer, Comparison, log_odds
 from spa.annotation.llm import LlmAnnotator
 from spa.compute import Compute
 from spa.evaluation import pair_logps
-from spa.importing import read_pairs
+from spa.importing.pairs import read_pairs
 from spa.layout import Layout
 from spa.metrics import accuracy, bootstrap, paired_difference
 from spa.models import Policy, load_policy

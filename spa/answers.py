@@ -10,7 +10,7 @@ import torch
 from spa.compute import Compute
 from spa.encoding import Encoder, TokenSequence
 from spa.errors import ModelError
-from spa.importing import GivenAnswer
+from spa.importing.answers import GivenAnswer
 from spa.logprobs import score
 from spa.models import load_encoder, load_model, load_vocabulary
 from spa.preference import implicit_reward

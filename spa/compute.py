@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from spa.params import Positive, Section
+from spa.section import Positive, Section
 
 
 class Compute(Section):

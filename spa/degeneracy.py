@@ -1,12 +1,16 @@
 """Measures of a pair's faults: pure functions of text, each with a unit and a range.
 
-They measure; spa/checks.py compares them with limits, and params.yaml says what follows.
+They measure; spa/checks/ compares them with limits, and params.yaml says what follows.
 """
 
 import re
 import unicodedata
 from collections import Counter
 from collections.abc import Sequence
+from functools import lru_cache
+from typing import Literal
+
+Content = Literal["words", "wordless", "blank", "empty"]
 
 _WORD = re.compile(r"\w+")
 _TEMPLATE = re.compile(
@@ -18,6 +22,13 @@ _TEMPLATE = re.compile(
     r"|^(?:user|assistant|system)\s*$",
     re.MULTILINE,
 )
+_MOJIBAKE = re.compile(
+    "\ufffd"
+    "|[\x00-\x08\x0b\x0e-\x1f\x7f]"
+    "|[\u00c2-\u00c3][\u0080-\u00bf]"  # two bytes of UTF-8, each read as a character
+    "|\u00e2\u20ac[\u0080-\u00bf\u2010-\u203a\u0152\u0153\u02c6\u02dc\u2122]"  # â€ and a third
+    "|\u00f0\u0178[\u0080-\u00bf\u2018-\u203a]"  # the first bytes of an emoji
+)
 _STRUCK = re.compile(r"(?<=\S )<s>[^<\n]*</s>")
 """HTML's struck text within a line; a lone <s> or </s> is a sentence token."""
 
@@ -27,9 +38,10 @@ def normalise(text: str) -> str:
     return " ".join(unicodedata.normalize("NFKC", text).casefold().split())
 
 
-def words(text: str) -> list[str]:
-    """Normalised words, numbers included."""
-    return _WORD.findall(normalise(text))
+@lru_cache(maxsize=16)
+def words(text: str) -> tuple[str, ...]:
+    """Normalised words, numbers included; the last texts' are kept, as measures share them."""
+    return tuple(_WORD.findall(normalise(text)))
 
 
 def similarity(first: str, second: str) -> float:
@@ -78,6 +90,32 @@ def prompt_echo(prompt: str, answer: str) -> float:
 def word_count(text: str) -> int:
     """Words of an answer, numbers included; 0 for blanks, dots or emoji."""
     return len(words(text))
+
+
+def content(text: str) -> Content:
+    """What is in a text: words, signs without a word (dots, emoji), blanks alone, or nothing."""
+    if not text:
+        return "empty"
+    if not _visible(text):
+        return "blank"
+    return "words" if words(text) else "wordless"
+
+
+def _visible(text: str) -> bool:
+    """Whether anything is seen: no blanks, control or format characters (zero-width ones)."""
+    return any(unicodedata.category(sign)[0] not in "ZC" for sign in text)
+
+
+def length_ratio(first: str, second: str) -> float:
+    """Words of the longer text over words of the shorter one, each counted as one at least."""
+    shorter, longer = sorted((max(word_count(first), 1), max(word_count(second), 1)))
+    return longer / shorter
+
+
+def mojibake(text: str) -> int:
+    """How many signs of a wrong decoding stand in a text: replacement characters, lone control
+    characters, and UTF-8 that was read as Latin-1 or Windows-1252 (`Ã©`, `â€™`)."""
+    return len(_MOJIBAKE.findall(text))
 
 
 def template_leaks(text: str) -> int:

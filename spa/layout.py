@@ -66,6 +66,10 @@ class Layout:
         """`seed`, `development`, `test`, `gold`, `hidden_gold`, or a round's number."""
         return self.pools / f"{name}.parquet"
 
+    def earlier(self, round: str | int) -> Path:
+        """The prompts of all rounds before this one in params.yaml, to find reuse."""
+        return self.pools / f"before-{round}.parquet"
+
     @property
     def reference_outputs(self) -> Path:
         """The answers that test instructions come with, in AlpacaEval's format; may be none."""
@@ -113,6 +117,11 @@ class Layout:
     def digest(self, round: str | int) -> Path:
         """What the report shows of a round's pairs and training."""
         return self.calibration(round) / "digest.json"
+
+    @property
+    def docs(self) -> Path:
+        """Great Expectations' pages on every round; not tracked, `spa docs` builds them."""
+        return self.data / "docs"
 
     @property
     def report(self) -> Path:

@@ -9,7 +9,8 @@ from pydantic import ValidationError
 
 from spa.compute import Compute
 from spa.errors import ParamsError
-from spa.params import OVERRIDABLE, Params, Section, merged
+from spa.params import OVERRIDABLE, Params, merged
+from spa.section import Section
 
 
 def _location(parts: tuple[int | str, ...]) -> str:

@@ -5,20 +5,13 @@ Unknown keys are refused; `spa.param_files` reads the files and names all faults
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
+from spa.contract import Filter
 from spa.errors import ParamsError
+from spa.section import Count, Positive, Section, Share
 
-Share = Annotated[float, Field(ge=0, le=1)]
-Count = Annotated[int, Field(ge=0)]
-Positive = Annotated[int, Field(ge=1)]
 StageName = Literal["generate", "judge", "filter", "train"]
-
-
-class Section(BaseModel):
-    """Base of all sections: immutable, unknown keys refused."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
 
 
 class Base(Section):
@@ -97,38 +90,6 @@ class Judge(Section):
     """Pairs whose rewards differ by no more than this many nats are ties and are not made."""
     flip_labels: Share = 0.0
     """Share of pairs whose label is turned round, to study noise."""
-
-
-class Check(Section):
-    """One data check: what to do with a pair it speaks against, and which answers it reads."""
-
-    action: Literal["drop", "warn", "stop", "off"]
-    side: Literal["chosen", "rejected", "either"] = "either"
-    limit: float | None = None
-    """The check's threshold, where it has one (docs of the check say its unit)."""
-
-
-CheckName = Literal[
-    "identical",
-    "near_identical",
-    "empty",
-    "cut",
-    "repetition",
-    "prompt_echo",
-    "template_leak",
-    "tie",
-    "overlap",
-]
-
-
-class Filter(Section):
-    """`filter`: the data contract of a round's pairs."""
-
-    checks: dict[CheckName, Check]
-    max_flagged: Share = 0.5
-    """The run stops where a larger share of the pairs is dropped."""
-    min_kept: Count = 1
-    """The run stops where fewer pairs are left."""
 
 
 class Train(Section):
@@ -245,7 +206,7 @@ class Params(Section):
     rubric: Rubric = Rubric()
     generate: Generate = Generate()
     judge: Judge = Judge()
-    filter: Filter
+    filter: Filter = Filter()
     train: Train = Train()
     evaluate: Evaluate = Evaluate()
     rival: Rival = Rival()

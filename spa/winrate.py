@@ -37,7 +37,7 @@ def win_rate(annotations: Sequence[dict[str, Any]], data: RegressionData | None)
     """Win rates of annotations, by alpaca-eval's own code.
 
     Args:
-        annotations: as `importing.read_annotations` returns them.
+        annotations: as `importing.annotations.read_annotations` returns them.
         data: what length control is fitted with; None where it cannot be had.
 
     Raises:

@@ -30,7 +30,7 @@ STAGES = (
     "extrapolate",
     "report",
 )
-TOOLS = ("compare", "plots", "score", "ui", "winrate")
+TOOLS = ("compare", "docs", "flagged", "plots", "score", "ui", "validate", "winrate")
 
 
 def run(arguments: list[str] | None = None) -> None:

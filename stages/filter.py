@@ -4,61 +4,65 @@ from stages._context import RoundOption, stage_context
 
 
 def main(round: RoundOption) -> None:
-    """Flag degenerate pairs, drop what params.yaml says, stop where there are too many.
+    """Flag degenerate pairs, drop what params.yaml says, stop where the round breaks its contract.
 
-    Flagged pairs stand in flagged.parquet with their reasons, also where the run stops.
+    Flagged pairs stand in flagged.parquet with their reasons, every expectation and gate with
+    its verdict in checks.json, also where the run stops; `spa flagged` shows the rows.
     """
+    from dataclasses import asdict
+
     import numpy as np
 
-    from spa.checks import enforce, run_checks
-    from spa.degeneracy import normalise, word_count
-    from spa.files import read_table, write_json, write_table
-    from spa.records import FlaggedPair, JudgedPair, Pair, Prompt
+    from spa.checks.gates import chosen_longer, describe, enforce, enforce_files, judge_gates
+    from spa.checks.running import outcome_of
+    from spa.checks.validation import as_json, failing_rows
+    from spa.files import write_json, write_table
+    from spa.records import FlaggedPair, JudgedPair
     from spa.tracking.stages import track
+    from stages._checking import read_round
 
     with stage_context(round) as here:
         layout, settings = here.layout, here.params.filter
-        pairs = read_table(layout.pairs(round), JudgedPair)
-        held_out = {
-            normalise(row.prompt[-1]["content"])
-            for pool in ("development", "test")
-            for row in read_table(layout.pool(pool), Prompt)
-        } | {
-            normalise(row.prompt[-1]["content"])
-            for pool in ("gold", "seed")
-            for row in read_table(layout.pool(pool), Pair)
-        }
         with track(layout, "filter", round, settings.model_dump()) as run:
             run.dataset(layout.pairs(round), context="pairs")
-            outcome = run_checks(pairs, settings.checks, held_out=held_out)
-            margins = [pair.margin for pair in outcome.kept] or [0.0]
-            longer = [word_count(p.chosen) > word_count(p.rejected) for p in outcome.kept] or [
-                False
-            ]
+            records = read_round(here, round)
+            suites = [*records.others, records.pair_suite]
+            failing = [failing_rows(suite) for suite in suites]
+            outcome = outcome_of(records.pairs, records.pair_suite, failing[-1])
+            verdicts = judge_gates(outcome, records.responses, settings)
+            finite = [p.margin for p in outcome.kept if np.isfinite(p.margin)] or [0.0]
             figures = {
-                "pairs": len(pairs),
+                "pairs": len(records.pairs),
                 "kept": len(outcome.kept),
                 "flagged": len(outcome.flagged),
                 "dropped": outcome.dropped,
-                "chosen_longer": float(np.mean(longer)),
-                "margin_mean": float(np.mean(margins)),
-                "margin_std": float(np.std(margins)),
+                "chosen_longer": chosen_longer(outcome.kept),
+                "margin_mean": float(np.mean(finite)),
+                "margin_std": float(np.std(finite)),
             }
-            limits = {"max_flagged": settings.max_flagged, "min_kept": settings.min_kept}
+            flagged = [
+                FlaggedPair(**flag.pair.row(), reasons=flag.reasons, action=flag.action)
+                for flag in outcome.flagged
+            ]
             write_table(layout.kept(round), outcome.kept, JudgedPair)
-            write_table(layout.flagged(round), outcome.flagged, FlaggedPair)
-            report = {**figures, "limits": limits, "reasons": outcome.counts}
+            write_table(layout.flagged(round), flagged, FlaggedPair)
+            report = {
+                **figures,
+                "limits": {"max_flagged": settings.max_flagged, "min_kept": settings.min_kept},
+                "reasons": outcome.counts,
+                "gates": [asdict(verdict) for verdict in verdicts],
+                "suites": {s.name: as_json(s, f) for s, f in zip(suites, failing, strict=True)},
+            }
             write_json(layout.checks(round), report)
             run.metrics({**figures, **{f"flag/{k}": v for k, v in outcome.counts.items()}})
-            where = layout.show(layout.flagged(round))
-            enforce(
-                outcome,
-                max_flagged=settings.max_flagged,
-                min_kept=settings.min_kept,
-                where=where,
-            )
+            run.metrics({f"gate/{v.gate}": v.number for v in verdicts if v.number is not None})
+            enforce_files(zip(suites[:-1], failing, strict=False), round=round)
+            enforce(outcome, verdicts, round=round)
         counts = ", ".join(f"{reason} {count}" for reason, count in outcome.counts.items())
         print(
-            f"filter@{round}: {len(outcome.kept)} of {len(pairs)} pairs kept; "
+            f"filter@{round}: {len(outcome.kept)} of {len(records.pairs)} pairs kept; "
             f"{len(outcome.flagged)} flagged{': ' + counts if counts else ''}"
         )
+        for verdict in verdicts:
+            if verdict.verdict == "warn":
+                print(f"warning: {describe(verdict, outcome.counts, round=round)}")

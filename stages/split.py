@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 from stages._context import stage_context
 
 if TYPE_CHECKING:
-    from spa.importing import Instruction
+    from spa.importing.instructions import Instruction
 
 
 def main() -> None:
@@ -15,7 +15,9 @@ def main() -> None:
     that was there before.
     """
     from spa.files import replace_folder, write_json, write_table
-    from spa.importing import Imported, read_instructions, read_pairs, read_prompts
+    from spa.importing.instructions import read_instructions
+    from spa.importing.pairs import read_pairs
+    from spa.importing.prompts import read_prompts
     from spa.records import Pair, Prompt
     from spa.splits import flip_labels, partition
     from spa.tracking.stages import track
@@ -24,9 +26,7 @@ def main() -> None:
         layout, split, seed = here.layout, here.params.split, here.params.seed
         with track(layout, "split", None, split.model_dump()) as run:
             imported = (
-                read_pairs(split.source, layout.root, system=split.system)
-                if split.source
-                else Imported([], (), 0)
+                read_pairs(split.source, layout.root, system=split.system) if split.source else None
             )
             instructions = (
                 read_instructions(split.instructions, layout.root, system=split.system)
@@ -34,7 +34,7 @@ def main() -> None:
                 else None
             )
             pools = partition(
-                imported.pairs,
+                imported.pairs if imported else [],
                 read_prompts(split.prompts, layout.root, system=split.system)
                 if split.prompts
                 else [],
@@ -55,17 +55,19 @@ def main() -> None:
                     write_table(folder / f"{name}.parquet", rows, Pair)
                 for name, questions in prompts.items():
                     write_table(folder / f"{name}.parquet", questions, Prompt)
+                before: list[Prompt] = []
+                for name, questions in pools.rounds.items():
+                    write_table(folder / layout.earlier(name).name, before, Prompt)
+                    before = [*before, *questions]
                 write_json(folder / layout.flipped_seed.name, turned)
                 given = reference_outputs((instructions or [])[: split.test])
                 write_json(folder / layout.reference_outputs.name, given)
             counts = {name: len(rows) for name, rows in pairs.items()}
             counts |= {name: len(questions) for name, questions in prompts.items()}
             run.metrics({f"pool/{name}": count for name, count in counts.items()})
+        if imported:
+            print(f"split: {imported.summary(str(split.source))}")
         print("split: " + ", ".join(f"{name} {count}" for name, count in counts.items()))
-        if imported.repeated:
-            print(f"split: {imported.repeated} repeated rows of {split.source} left out")
-        if imported.dropped_columns:
-            print(f"split: columns not read: {', '.join(imported.dropped_columns)}")
 
 
 def reference_outputs(instructions: "list[Instruction]") -> list[dict[str, Any]]:

@@ -8,7 +8,7 @@ from spa.annotation.recorded import RecordedAnnotator
 from spa.annotation.reward_model import RewardModelAnnotator, load_reward_model
 from spa.annotation.rubric_annotator import load_rubric
 from spa.compute import Compute
-from spa.importing import read_annotations
+from spa.importing.annotations import read_annotations
 from spa.layout import Layout
 from spa.models import load_policy
 from spa.params import AnnotatorName, Params

@@ -27,7 +27,7 @@ def main(file: File, policy: Policy, reference: Reference, out: Out, as_json: Js
 
     from spa.answers import score_answers
     from spa.files import write_rows
-    from spa.importing import read_answers
+    from spa.importing.answers import read_answers
     from spa.layout import Layout
     from spa.param_files import load_compute
 

@@ -28,7 +28,7 @@ def main(annotations: Annotations, regression_data: Data = None, as_json: Json =
     import json
     from dataclasses import asdict
 
-    from spa.importing import read_annotations
+    from spa.importing.annotations import read_annotations
     from spa.leaderboard import fetch_regression_data, read_regression_data
     from spa.winrate import INSTRUCTIONS, lc_refusal, win_rate
 

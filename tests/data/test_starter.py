@@ -6,7 +6,8 @@ import pytest
 
 from spa.annotation.rubric import rubric_score
 from spa.degeneracy import normalise
-from spa.importing import read_pairs, read_prompts
+from spa.importing.pairs import read_pairs
+from spa.importing.prompts import read_prompts
 from spa.records import Pair, Prompt
 
 ROOT = Path(__file__).parents[2]

@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 
 from spa.checks import enforce, run_checks
+from spa.contract import Check, CheckName
 from spa.errors import ContractError
-from spa.params import Check, CheckName
 from spa.records import JudgedPair
 
 GOOD = "Yeast eats sugar in the flour and makes gas, which slowly lifts the dough."
@@ -48,7 +48,8 @@ def _pair(number: int = 0, **changes: Any) -> JudgedPair:
 FAULTS = {
     "identical": {"rejected": GOOD.upper()},
     "near_identical": {"chosen": f"{GOOD} {GOOD} {OTHER}", "rejected": f"{GOOD} {GOOD} {OTHER} So"},
-    "empty:chosen": {"chosen": " ... "},
+    "wordless:chosen": {"chosen": " ... "},
+    "blank:chosen": {"chosen": " \n\u200b "},
     "empty:rejected": {"rejected": ""},
     "cut:chosen": {"chosen_finish_reason": "length"},
     "cut:rejected": {"rejected_finish_reason": "length"},
@@ -66,7 +67,7 @@ FAULTS = {
 def test_each_fault_is_found_among_good_pairs_and_only_there(reason: str) -> None:
     pairs = [_pair(number) for number in range(6)] + [_pair(7, **FAULTS[reason])] + [_pair(8)]
     outcome = run_checks(pairs, ALL, held_out=set())
-    assert [pair.pair_id for pair in outcome.flagged] == ["p7"]
+    assert [flag.pair.pair_id for flag in outcome.flagged] == ["p7"]
     assert reason in outcome.flagged[0].reasons
     assert outcome.counts[reason] == 1
     assert [pair.pair_id for pair in outcome.kept] == [f"p{n}" for n in (0, 1, 2, 3, 4, 5, 8)]
@@ -76,7 +77,7 @@ def test_a_held_out_prompt_is_an_overlap() -> None:
     outcome = run_checks(
         [_pair(1), _pair(2)], ALL, held_out={"why does bread number 2 rise so high?"}
     )
-    assert [(p.pair_id, p.reasons) for p in outcome.flagged] == [("p2", ["overlap"])]
+    assert [(f.pair.pair_id, f.reasons) for f in outcome.flagged] == [("p2", ["overlap"])]
 
 
 def test_the_side_of_a_check_matters() -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from spa.errors import InputError
-from spa.importing import read_annotations
+from spa.importing.annotations import read_annotations
 from spa.winrate import lc_refusal, win_rate
 
 

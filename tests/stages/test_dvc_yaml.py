@@ -20,7 +20,9 @@ PLUMBING = {
     "records",
     "params",
     "compute",
+    "contract",
     "param_files",
+    "section",
     "seeds",
     "chunks",
     "checkpoints",
@@ -53,7 +55,7 @@ def _imports(module: str) -> set[str]:
 
 def _exists(module: str) -> bool:
     path = ROOT.joinpath(*module.split("."))
-    return path.with_suffix(".py").exists()
+    return path.with_suffix(".py").exists() or (path / "__init__.py").exists()
 
 
 def _reached(module: str) -> set[str]:
@@ -68,7 +70,8 @@ def _reached(module: str) -> set[str]:
 
 def _as_dependency(module: str) -> str:
     parts = module.split(".")
-    return "/".join(parts[:2]) if len(parts) > 2 else "/".join(parts) + ".py"
+    folder = "/".join(parts[:2])
+    return folder if (ROOT / folder).is_dir() else f"{folder}.py"
 
 
 def test_the_stages_are_the_promised_ones() -> None:

@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 import torch
 
-from spa.importing import read_answers
+from spa.importing.answers import read_answers
 from spa.models import Policy
 from stages._app import run
 from tests.tiny import write_tiny_model

@@ -11,7 +11,8 @@ import pytest
 import torch
 
 from spa.compute import Compute
-from spa.importing import read_answers, read_pairs
+from spa.importing.answers import read_answers
+from spa.importing.pairs import read_pairs
 from spa.models import load_policy, save_policy
 
 pytestmark = pytest.mark.slow
@@ -22,7 +23,7 @@ READS_ALONE = """
 import sys
 from pathlib import Path
 from spa.answers import _read_by
-from spa.importing import read_answers
+from spa.importing.answers import read_answers
 from spa.models import load_encoder
 from spa.compute import Compute
 file, folder = map(Path, sys.argv[1:])

@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,10 @@ import pyarrow.parquet as pq
 import pytest
 
 from spa.errors import InputError
-from spa.importing import read_instructions, read_pairs, read_prompts
+from spa.importing.pairs import pair_of, read_pairs
+from spa.importing.prompts import read_prompts
+from spa.importing.row import Row, RowError
+from spa.splits import partition
 
 USER = {"role": "user", "content": "Why does bread rise?"}
 GOOD = {"role": "assistant", "content": "Yeast makes gas."}
@@ -31,6 +35,16 @@ SHAPES: dict[str, dict[str, Any]] = {
         "rejected": [USER, BAD],
         "score_chosen": 8.0,
     },
+    "Anthropic hh": {
+        "chosen": "\n\nHuman: Why does bread rise?\n\nAssistant: Yeast makes gas.",
+        "rejected": "\n\nHuman: Why does bread rise?\n\nAssistant: No idea.",
+    },
+    "Anthropic hh, prompt apart": {
+        "prompt": "\n\nHuman: Why does bread rise?\n\nAssistant:",
+        "chosen": " Yeast makes gas.",
+        "rejected": " No idea.",
+    },
+    "messages with all turns": {"prompt": [USER], "chosen": [USER, GOOD], "rejected": [USER, BAD]},
 }
 
 
@@ -49,11 +63,83 @@ def test_every_shape_gives_the_same_pair(shape: str, tmp_path: Path) -> None:
     assert pair.pair_id == read_pairs(_write(tmp_path, PLAIN), tmp_path).pairs[0].pair_id
 
 
+def test_the_examples_of_the_docs_all_give_that_pair(tmp_path: Path) -> None:
+    text = (Path(__file__).parents[3] / "docs" / "data.md").read_text(encoding="utf-8")
+    blocks = re.findall(r"```(json|csv)\n(.*?)```", text, re.DOTALL)
+    assert len(blocks) == 5
+    for kind, block in blocks:
+        name = "a.csv" if kind == "csv" else "a.jsonl"
+        (tmp_path / name).write_text(block, encoding="utf-8")
+        [pair] = read_pairs(name, tmp_path).pairs
+        assert (pair.prompt, pair.chosen, pair.rejected) == ([USER], "Yeast makes gas.", "No idea.")
+
+
 def test_conversations_keep_their_turns_and_system_turn(tmp_path: Path) -> None:
     turns = [{"role": "system", "content": "Be brief."}, USER, BAD, USER]
     row = {"chosen": [*turns, GOOD], "rejected": [*turns, BAD]}
     [pair] = read_pairs(_write(tmp_path, row), tmp_path, system="Be long.").pairs
     assert pair.prompt == turns
+
+
+def test_transcripts_keep_their_turns_and_the_blank_lines_within(tmp_path: Path) -> None:
+    start = "\n\nHuman: Bread?\n\nAssistant: Bread:\n\nflour, water.\n\nHuman: And?\n\nAssistant:"
+    row = {"chosen": f"{start} Heat.\n\nAnd time.", "rejected": f"{start}"}
+    imported = read_pairs(_write(tmp_path, row), tmp_path)
+    [pair] = imported.pairs
+    assert pair.prompt == [
+        {"role": "user", "content": "Bread?"},
+        {"role": "assistant", "content": "Bread:\n\nflour, water."},
+        {"role": "user", "content": "And?"},
+    ]
+    assert (pair.chosen, pair.rejected) == ("Heat.\n\nAnd time.", "")
+    assert imported.format == "Anthropic hh transcripts"
+
+
+def test_csv_pairs_may_leave_cells_empty(tmp_path: Path) -> None:
+    text = "prompt,chosen,rejected,chosen_finish_reason\nWhy?,So.,,\nHow?,Thus.,No.,length\n"
+    (tmp_path / "a.csv").write_text(text)
+    first, second = read_pairs("a.csv", tmp_path).pairs
+    assert (first.rejected, first.chosen_finish_reason) == ("", "stop")
+    assert second.chosen_finish_reason == "length"
+
+
+def test_a_row_tells_all_its_faults_at_once(tmp_path: Path) -> None:
+    row = Row("a.jsonl", 7, {"prompt": "", "chosen": 3, "chosen_finish_reason": "eos"})
+    with pytest.raises(RowError) as raised:
+        pair_of(row)
+    fields = ["chosen", "rejected", "chosen_finish_reason", "prompt"]
+    assert [fault.field for fault in raised.value.faults] == fields
+    assert {fault.row for fault in raised.value.faults} == {7}
+    assert str(raised.value).startswith("a.jsonl, row 7, field 'chosen': found 3; wanted")
+
+
+def test_a_source_is_told_in_a_line(tmp_path: Path) -> None:
+    name = _write(tmp_path, PLAIN, {**PLAIN, "score": 3}, SHAPES["implicit messages"])
+    assert read_pairs(name, tmp_path).summary(name) == (
+        "pairs.jsonl: mixed: TRL preference, explicit prompt, plain text (2 rows); TRL preference, "
+        "implicit prompt, conversational (1 rows); 3 rows, 1 pairs; 2 repeated rows left out; "
+        "columns not read: score"
+    )
+
+
+@pytest.mark.shared
+@pytest.mark.parametrize(
+    ("name", "pairs", "prompts"), [("balanced", 652, 248), ("natural", 634, 243)]
+)
+def test_real_pairs_are_read_as_they_are_and_split_by_prompt(
+    name: str, pairs: int, prompts: int, shared: Path
+) -> None:
+    imported = read_pairs(f"gpt4_preferences/{name}.jsonl", shared)
+    assert (imported.rows, imported.repeated) == (pairs, 0)
+    assert imported.format == "TRL preference, explicit prompt, conversational"
+    assert imported.dropped_columns == ("id",)
+    pools = partition(
+        imported.pairs, [], seed=0, seed_pairs=128, development=10, test=20, gold=100,
+        round_sizes={"1": 40},
+    )  # fmt: skip
+    groups = [{p.prompt_id for p in pool} for pool in (pools.seed, pools.gold, pools.hidden_gold)]
+    assert sum(map(len, groups)) == len(set().union(*groups)) == prompts
+    assert len(pools.seed) + len(pools.gold) + len(pools.hidden_gold) == pairs
 
 
 def test_a_system_turn_is_put_before_prompts_without_one(tmp_path: Path) -> None:
@@ -115,6 +201,18 @@ FAULTS: dict[str, tuple[Any, str]] = {
         {"chosen": [{"role": "bot", "content": "x"}], "rejected": [USER, BAD]},
         r"row 2, field 'chosen': found the role 'bot'",
     ),
+    "transcript without an answer": (
+        {
+            "chosen": "\n\nHuman: a\n\nAssistant: b\n\nHuman: c",
+            "rejected": "\n\nHuman: a\n\nAssistant:",
+        },
+        r"row 2, field 'chosen': ends with a turn of user",
+    ),
+    "blank question in messages": (
+        {"chosen": [{**USER, "content": " "}, GOOD], "rejected": [{**USER, "content": " "}, BAD]},
+        r"row 2, field 'prompt': found nothing but blanks",
+    ),
+    "surrogate": ({**PLAIN, "rejected": "a\ud800"}, r"row 2, field 'rejected': found half"),
     "two kinds": ({**PLAIN, "chosen": [GOOD]}, r"row 2, field 'rejected': another type"),
     "two prompts": (
         {"chosen": [USER, GOOD], "rejected": [{**USER, "content": "Else?"}, BAD]},
@@ -144,7 +242,7 @@ def test_rows_are_counted_over_blank_lines(tmp_path: Path) -> None:
 
 def test_bytes_that_are_not_utf8_name_their_row(tmp_path: Path) -> None:
     (tmp_path / "pairs.jsonl").write_bytes(json.dumps(PLAIN).encode() + b'\n{"prompt": "\xff"}\n')
-    with pytest.raises(InputError, match=r"pairs.jsonl, row 2: found bytes that are not UTF-8"):
+    with pytest.raises(InputError, match=r"pairs.jsonl, row 2, field 'prompt': found bytes that"):
         read_pairs("pairs.jsonl", tmp_path)
 
 
@@ -163,36 +261,3 @@ def test_a_source_that_cannot_be_read_says_why(source: str, message: str, tmp_pa
         (tmp_path / name).write_text("")
     with pytest.raises(InputError, match=message):
         read_pairs(source, tmp_path)
-
-
-def test_instructions_keep_their_order_and_bring_their_outputs(tmp_path: Path) -> None:
-    rows = [
-        {"instruction": "Why?", "output": "So.", "generator": "gpt", "dataset": "x"},
-        {"instruction": "How?", "output": "", "generator": "gpt"},
-    ]
-    (tmp_path / "set.json").write_text(json.dumps(rows))
-    first, second = read_instructions("set.json", tmp_path)
-    assert first.prompt.prompt == [{"role": "user", "content": "Why?"}]
-    assert (first.output, first.generator, second.output) == ("So.", "gpt", "")
-    (tmp_path / "own.jsonl").write_text('{"prompt": "Why?"}\n')
-    assert read_instructions("own.jsonl", tmp_path)[0].output is None
-
-
-@pytest.mark.parametrize(
-    ("rows", "message"),
-    [
-        (
-            [{"instruction": "a"}, {"instruction": "a"}],
-            "row 2, field 'instruction': is there twice",
-        ),
-        ([{"instruction": "a", "output": "b"}, {"instruction": "c"}], "row 2, field 'output'"),
-        ([{"text": "a"}], "row 1, field 'instruction': missing"),
-        ([], "found no rows"),
-    ],
-)
-def test_a_faulty_instruction_set_is_named(
-    rows: list[dict[str, str]], message: str, tmp_path: Path
-) -> None:
-    (tmp_path / "set.json").write_text(json.dumps(rows))
-    with pytest.raises(InputError, match=message):
-        read_instructions("set.json", tmp_path)

@@ -1,0 +1,106 @@
+"""The schema of `filter` in params.yaml: the data contract of a round."""
+
+from typing import Literal
+
+from pydantic import field_validator
+
+from spa.section import Count, Section, Share
+
+Action = Literal["drop", "warn", "stop", "off"]
+
+
+class Check(Section):
+    """One data check: what to do with a pair it speaks against, and which answers it reads."""
+
+    action: Action
+    side: Literal["chosen", "rejected", "either"] = "either"
+    limit: float | None = None
+    """The check's threshold, where it has one (docs/checks.md says its unit)."""
+
+
+CheckName = Literal[
+    "identical",
+    "near_identical",
+    "empty",
+    "cut",
+    "repetition",
+    "prompt_echo",
+    "template_leak",
+    "tie",
+    "overlap",
+    "contradiction",
+    "repeated",
+    "reused_prompt",
+    "non_finite",
+    "missing_end",
+    "other_language",
+    "mojibake",
+    "length_ratio",
+]
+
+DEFAULT_CHECKS: dict[CheckName, Check] = {
+    "identical": Check(action="drop"),
+    "near_identical": Check(action="warn"),
+    "empty": Check(action="drop"),
+    "cut": Check(action="warn"),
+    "repetition": Check(action="warn"),
+    "prompt_echo": Check(action="warn"),
+    "template_leak": Check(action="drop"),
+    "tie": Check(action="drop"),
+    "overlap": Check(action="stop"),
+    "contradiction": Check(action="drop"),
+    "repeated": Check(action="drop"),
+    "reused_prompt": Check(action="drop"),
+    "non_finite": Check(action="drop"),
+    "missing_end": Check(action="drop"),
+    "other_language": Check(action="warn"),
+    "mojibake": Check(action="warn"),
+    "length_ratio": Check(action="warn"),
+}
+"""What is done where params name no action: exact reasons drop or stop, heuristic ones warn."""
+
+
+class Gate(Section):
+    """A figure of a round as a whole, and between which limits it is believed."""
+
+    action: Literal["stop", "warn", "off"]
+    low: float | None = None
+    high: float | None = None
+
+
+GateName = Literal["chosen_longer", "margin_std", "distinct_answers", "distinct_2"]
+
+DEFAULT_GATES: dict[GateName, Gate] = {
+    "chosen_longer": Gate(action="stop", low=0.05, high=0.95),
+    "margin_std": Gate(action="stop", low=0.001),
+    "distinct_answers": Gate(action="stop", low=0.1),
+    "distinct_2": Gate(action="stop", low=0.02),
+}
+"""What is believed where params do not say: `chosen_longer`, the share of kept pairs whose chosen
+answer has more words; `margin_std`, their margins' standard deviation in nats; `distinct_answers`,
+how different a prompt's answers are, 0 (all the same) to 1 (each another); `distinct_2`, different
+word pairs among all of one answer to each of 256 prompts (docs/checks.md)."""
+
+
+class Filter(Section):
+    """`filter`: the data contract of a round's pairs."""
+
+    checks: dict[CheckName, Check] = DEFAULT_CHECKS
+    """What is done with which pairs; a check that is not named has its default, `off` ends it."""
+    max_flagged: Share = 0.5
+    """The run stops where a larger share of the pairs is dropped."""
+    min_kept: Count = 1
+    """The run stops where fewer pairs are left."""
+    gates: dict[GateName, Gate] = DEFAULT_GATES
+    """Figures of the round that stop the run outside their limits, where it has 16 rows and more;
+    a gate that is not named has its default, `off` ends it."""
+
+    @field_validator("checks")
+    @classmethod
+    def _with_defaults(cls, named: dict[CheckName, Check]) -> dict[CheckName, Check]:
+        return {**DEFAULT_CHECKS, **named}
+
+    @field_validator("gates")
+    @classmethod
+    def _with_default_gates(cls, named: dict[GateName, Gate]) -> dict[GateName, Gate]:
+        return {**DEFAULT_GATES, **named}

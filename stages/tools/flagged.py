@@ -1,0 +1,43 @@
+"""Tool `flagged`: the rows that a round's data checks speak against, and why."""
+
+from typing import Annotated
+
+import typer
+
+from stages._context import RoundOption, stage_context
+
+Reason = Annotated[
+    str | None,
+    typer.Option(help="Only rows with this check (cut), reason (cut:chosen), or behind this gate."),
+]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")]
+
+
+def main(round: RoundOption, reason: Reason = None, as_json: Json = False) -> None:
+    """Show the pairs that `filter` flagged, each with its reasons and what followed.
+
+    With a gate of filter.gates as reason: the kept pairs whose chosen answer is longer
+    (chosen_longer), the kept pairs by margin, least first (margin_std), or the answers given
+    more than once (distinct_answers, distinct_2).
+    """
+    import json
+    from dataclasses import asdict
+
+    from spa.flagged import rows_behind
+
+    with stage_context(round) as here:
+        rows = rows_behind(here.layout, round, reason)
+    if as_json:
+        print(json.dumps({"round": round, "reason": reason, "rows": [asdict(row) for row in rows]}))
+        return
+    for row in rows:
+        margin = "" if row.margin is None else f", margin {row.margin:.4g} nats"
+        print(f"{row.id}  {row.action}: {', '.join(row.reasons)}{margin}")
+        for name, text in {"prompt": row.prompt[-1]["content"], **row.answers}.items():
+            print(f"  {name:<8}  {plain(text)}")
+    print(f"{len(rows)} rows")
+
+
+def plain(text: str) -> str:
+    """Text on one line, with line ends and all that a terminal would act on as escapes."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
