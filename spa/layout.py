@@ -51,6 +51,14 @@ class Layout:
         return self.root / "compute.yaml"
 
     @property
+    def dvc_yaml(self) -> Path:
+        return self.root / "dvc.yaml"
+
+    @property
+    def dvc_lock(self) -> Path:
+        return self.root / "dvc.lock"
+
+    @property
     def data(self) -> Path:
         return self.root / "data"
 
@@ -109,6 +117,10 @@ class Layout:
 
     def calibration(self, round: str | int) -> Path:
         return self.data / "calibration" / str(round)
+
+    def manifest(self, stage: str) -> Path:
+        """What a stage, named as in `dvc repro judge@2`, read, wrote and was asked."""
+        return self.data / "manifests" / f"{stage}.json"
 
     @property
     def report(self) -> Path:

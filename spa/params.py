@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from spa.errors import ParamsError
+from spa.records import SCHEMA_VERSION
 
 Share = Annotated[float, Field(ge=0, le=1)]
 Count = Annotated[int, Field(ge=0)]
@@ -239,6 +240,7 @@ class Round(Section):
 class Params(Section):
     """The whole of params.yaml."""
 
+    schema_version: int = SCHEMA_VERSION  # a file without one is of the current
     seed: int
     base: Base
     split: Split
@@ -252,11 +254,10 @@ class Params(Section):
     rounds: dict[str, Round]
 
     def for_round(self, round: int) -> "Params":
-        """These params with the overrides of one round merged into its stages' sections."""
+        """These params with what one round does otherwise merged into its stages' sections."""
         if round == 0:
-            return self.model_copy(
-                update={"train": self.train.model_copy(update={"epochs": self.train.seed_epochs})}
-            )
+            own = {"epochs": self.train.seed_epochs, "alpha": 0.0}
+            return self.model_copy(update={"train": self.train.model_copy(update=own)})
         line = self.round(round)
         sections: dict[str, Any] = {
             name: _merge(getattr(self, name), getattr(line, name)) for name in OVERRIDABLE

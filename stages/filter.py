@@ -13,6 +13,7 @@ def main(round: RoundOption) -> None:
     from spa.checks import enforce, run_checks
     from spa.degeneracy import normalise, word_count
     from spa.files import read_table, write_json, write_table
+    from spa.manifest import write_manifest
     from spa.records import FlaggedPair, JudgedPair, Pair, Prompt
     from spa.tracking.stages import track
 
@@ -57,6 +58,7 @@ def main(round: RoundOption) -> None:
                 min_kept=settings.min_kept,
                 where=where,
             )
+        write_manifest(layout, f"filter@{round}")
         counts = ", ".join(f"{reason} {count}" for reason, count in outcome.counts.items())
         print(
             f"filter@{round}: {len(outcome.kept)} of {len(pairs)} pairs kept; "

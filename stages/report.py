@@ -12,6 +12,7 @@ def main() -> None:
     from spa.calibration import seed_noise
     from spa.files import read_json, read_table, replace_file, write_json
     from spa.length_guard import health
+    from spa.manifest import write_manifest
     from spa.panel import panel_in_words, read_panel
     from spa.records import TrainingRow
     from spa.tracking.registry import log_policies
@@ -38,6 +39,7 @@ def main() -> None:
             pictures.draw_training(layout, rounds, file)
         with replace_file(files[3]) as file:
             pictures.draw_calibration(layout, rounds, file)
+        write_manifest(layout, "report")
         log_rounds(layout, rows)
         log_policies(layout, rows, report.recommend(rows))
         log_artifacts(layout, [layout.report / "summary.json", *files])

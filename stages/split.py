@@ -16,6 +16,7 @@ def main() -> None:
     """
     from spa.files import replace_folder, write_json, write_table
     from spa.importing import Imported, read_instructions, read_pairs, read_prompts
+    from spa.manifest import write_manifest
     from spa.records import Pair, Prompt
     from spa.splits import flip_labels, partition
     from spa.tracking.stages import track
@@ -61,6 +62,7 @@ def main() -> None:
             counts = {name: len(rows) for name, rows in pairs.items()}
             counts |= {name: len(questions) for name, questions in prompts.items()}
             run.metrics({f"pool/{name}": count for name, count in counts.items()})
+        write_manifest(layout, "split")
         print("split: " + ", ".join(f"{name} {count}" for name, count in counts.items()))
         if imported.repeated:
             print(f"split: {imported.repeated} repeated rows of {split.source} left out")

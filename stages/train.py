@@ -27,10 +27,11 @@ def main(round: TrainRound) -> None:
 
     from spa.errors import TrainingError
     from spa.files import replace_folder, write_table
+    from spa.manifest import write_manifest
     from spa.models import choose_dtype, choose_train_pairs, load_policy, model_hash, save_policy
     from spa.records import TrainingRow
     from spa.tracking.rounds import training_curves
-    from spa.tracking.stages import track
+    from spa.tracking.stages import child_name, track
     from spa.training import Trainer
 
     with stage_context(round) as here:
@@ -44,8 +45,6 @@ def main(round: TrainRound) -> None:
             )
         layout = here.layout
         settings = here.params.train
-        if round == 0:
-            settings = settings.model_copy(update={"alpha": 0.0})
         source = layout.policy("base" if round == 0 else here.params.round(round).prev)
         policy = load_policy(source, here.compute, dtype=torch.float32)
         trainer = Trainer(
@@ -70,6 +69,7 @@ def main(round: TrainRound) -> None:
                 save_policy(policy.model, policy.encoder.tokenizer, folder)
             write_table(layout.training_log(round), log, TrainingRow)
             run.tags({"model": model_hash(layout.policy(round))})
+        write_manifest(layout, child_name(name, round))
         steps, softened = log[-1].step + 1, sum(row.refined for row in log)
         print(f"train@{round}: {steps} steps on {len(log)} pairs, {softened} labels softened")
 
@@ -77,6 +77,7 @@ def main(round: TrainRound) -> None:
 def adopt(here: Context, source: str) -> None:
     """Round 0 without a human seed: an aligned model takes its place, and nothing is trained."""
     from spa.files import replace_folder, write_table
+    from spa.manifest import write_manifest
     from spa.models import model_hash
     from spa.records import TrainingRow
     from spa.sources import materialise
@@ -88,6 +89,7 @@ def adopt(here: Context, source: str) -> None:
             materialise(source, folder, root=layout.root)
         write_table(layout.training_log(0), [], TrainingRow)
         run.tags({"model": model_hash(layout.policy(0))})
+    write_manifest(layout, "seed")
     print(f"train@0: {source} takes the seed's place; nothing was trained")
 
 
