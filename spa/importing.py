@@ -55,7 +55,7 @@ def read_pairs(source: str, root: Path, *, system: str | None = None) -> Importe
     for row in read_rows(source, root):
         rows += 1
         columns |= row.fields.keys() - _KNOWN
-        pair = _pair(row, system)
+        pair = row_pair(row, system)
         pairs.setdefault((pair.prompt_id, pair.chosen, pair.rejected), pair)
     if not pairs:
         raise InputError(f"{source}: found no rows; wanted preference pairs")
@@ -70,8 +70,7 @@ def read_prompts(source: str, root: Path, *, system: str | None = None) -> list[
     """
     prompts: dict[str, Prompt] = {}
     for row in read_rows(source, root):
-        turns = _with_system(_prompt(row), system)
-        prompt = Prompt(prompt_id=prompt_hash(turns), prompt=turns)
+        prompt = row_prompt(row, system)
         prompts.setdefault(prompt.prompt_id, prompt)
     return list(prompts.values())
 
@@ -94,10 +93,7 @@ def read_instructions(source: str, root: Path, *, system: str | None = None) -> 
     """
     found: dict[str, Instruction] = {}
     for row in read_rows(source, root):
-        if "prompt" not in row.fields:
-            row.fields["prompt"] = _text(row, "instruction")
-        turns = _with_system(_prompt(row), system)
-        prompt = Prompt(prompt_id=prompt_hash(turns), prompt=turns)
+        prompt = row_instruction(row, system)
         if prompt.prompt_id in found:
             row.fail("instruction", "is there twice", "every instruction once")
         output = _text(row, "output") if "output" in row.fields else None
@@ -154,7 +150,21 @@ def read_annotations(source: str, root: Path) -> list[dict[str, Any]]:
     return annotations
 
 
-def _pair(row: Row, system: str | None) -> Pair:
+def row_prompt(row: Row, system: str | None) -> Prompt:
+    """The prompt of a row; raises as `read_prompts`."""
+    turns = _with_system(_prompt(row), system)
+    return Prompt(prompt_id=prompt_hash(turns), prompt=turns)
+
+
+def row_instruction(row: Row, system: str | None) -> Prompt:
+    """The prompt of a row of an instruction set; raises as `read_instructions`."""
+    if "prompt" not in row.fields:
+        row.fields["prompt"] = _text(row, "instruction")
+    return row_prompt(row, system)
+
+
+def row_pair(row: Row, system: str | None) -> Pair:
+    """The pair of a row; raises as `read_pairs`."""
     chosen, rejected = (_field(row, name) for name in ("chosen", "rejected"))
     if type(chosen) is not type(rejected):
         row.fail("rejected", "another type than 'chosen'", "both as text or both as messages")

@@ -86,6 +86,13 @@ def model_of(hashes: Mapping[str, str], folder: str) -> str:
     return hashlib.sha256("".join(weights).encode()).hexdigest()[:16]
 
 
+def policy_hash(folder: Path) -> str:
+    """`spa.models.model_hash`, for what must not wait for transformers."""
+    return model_of(
+        {str(file): hash_file(file) for file in folder.glob("*.safetensors")}, str(folder)
+    )
+
+
 def params_of(stage: Stage, params: Params) -> dict[str, Any]:
     """The params that a stage depends on, defaults and its round's overrides merged in."""
     number = stage.round if stage.round is not None and stage.round.isdigit() else None

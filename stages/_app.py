@@ -30,7 +30,7 @@ STAGES = (
     "extrapolate",
     "report",
 )
-TOOLS = ("compare", "score", "ui", "winrate")
+TOOLS = ("audit", "compare", "lineage", "score", "ui", "winrate")
 
 
 def run(arguments: list[str] | None = None) -> None:
