@@ -6,11 +6,10 @@ from typing import Any
 from spa.errors import ArtefactError, SpaError
 from spa.files import read_columns, read_json
 from spa.findings import Findings
-from spa.importing import Imported, read_instructions, read_pairs, read_prompts
 from spa.layout import Layout
+from spa.origins import draw_pools
 from spa.params import Params
-from spa.records import Pair, Prompt, Record, pair_hash, prompt_hash
-from spa.splits import Pools, flip_labels, partition
+from spa.records import Pair, Prompt, Record, content_hash, prompt_hash
 
 PAIR_POOLS = ("seed", "gold", "hidden_gold")
 
@@ -33,37 +32,6 @@ class Rows:
 
     def __len__(self) -> int:
         return len(next(iter(self._columns.values())))
-
-
-def draw_pools(layout: Layout, params: Params, *, without: str | None = None) -> Pools:
-    """The pools that stage `split` draws from the raw data, less one prompt where it is named.
-
-    Raises:
-        InputError: the raw data cannot be read or is too little.
-    """
-    split, root = params.split, layout.root
-    pairs = (
-        read_pairs(split.source, root, system=split.system) if split.source else Imported([], (), 0)
-    )
-    prompts = read_prompts(split.prompts, root, system=split.system) if split.prompts else []
-    given = (
-        [i.prompt for i in read_instructions(split.instructions, root, system=split.system)]
-        if split.instructions
-        else None
-    )
-    pools = partition(
-        [pair for pair in pairs.pairs if pair.prompt_id != without],
-        [prompt for prompt in prompts if prompt.prompt_id != without],
-        seed=params.seed,
-        seed_pairs=split.seed_pairs,
-        development=split.development,
-        test=split.test,
-        gold=split.gold,
-        round_sizes={name: line.prompts for name, line in params.rounds.items()},
-        instructions=None if given is None else [p for p in given if p.prompt_id != without],
-    )
-    pools.seed[:] = flip_labels(pools.seed, split.flip_seed_labels, seed=params.seed, name="seed")
-    return pools
 
 
 def audit_pools(
@@ -108,13 +76,17 @@ def audit_pools(
 def check_ids(rows: Rows, found: Findings, *, pairs: bool) -> None:
     """Every id is the hash of its row's content."""
     for row, (own, prompt) in enumerate(zip(rows["prompt_id"], rows["prompt"], strict=True), 1):
-        if prompt_hash(prompt) != own:
+        if found.prompts.get(own) == prompt:
+            continue
+        if prompt_hash(prompt) == own:
+            found.prompts[own] = prompt
+        else:
             found.fault(rows.name, f"prompt_id {own} is not the hash of its prompt", row)
     if not pairs:
         return
-    columns = (rows[name] for name in ("pair_id", "prompt", "chosen", "rejected"))
+    columns = (rows[name] for name in ("pair_id", "prompt_id", "chosen", "rejected"))
     for row, (own, prompt, chosen, rejected) in enumerate(zip(*columns, strict=True), 1):
-        if pair_hash(prompt, chosen, rejected) != own:
+        if content_hash(prompt, chosen, rejected) != own:
             found.fault(rows.name, f"pair_id {own} is not the hash of its prompt and answers", row)
 
 

@@ -2,6 +2,8 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import zip_longest
+from typing import Any
 
 
 @dataclass(frozen=True)
@@ -22,6 +24,8 @@ class Findings:
 
     faults: list[Fault] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    prompts: dict[str, Any] = field(default_factory=dict)
+    """Prompts whose id was found to be their hash, so that each is hashed once."""
 
     def fault(self, file: str, what: str, row: int | None = None) -> None:
         """Add a fault; what is there already is not said again."""
@@ -54,5 +58,6 @@ class Findings:
             if own not in seen:
                 self.fault(file, f"lacks {own}, which is to stand here by {parent}: removed", row)
         if len(self.faults) == before:
-            row = next(n for n, (a, b) in enumerate(zip(ids, wanted, strict=True), 1) if a != b)
-            self.fault(file, f"{ids[row - 1]} is out of order: here stands {wanted[row - 1]}", row)
+            pairs = enumerate(zip_longest(ids, wanted), 1)
+            row, one, other = next((n, a, b) for n, (a, b) in pairs if a != b)
+            self.fault(file, f"found {one}; wanted {other} here by {parent}: out of order", row)

@@ -1,4 +1,4 @@
-"""Where in data/raw a prompt or pair came from: file and row."""
+"""Where in data/raw a prompt or pair came from, file and row, and the pools drawn from it."""
 
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
@@ -6,11 +6,20 @@ from typing import Any
 
 from spa.errors import InputError
 from spa.files import hash_file
-from spa.importing import row_instruction, row_pair, row_prompt
+from spa.importing import (
+    Imported,
+    read_instructions,
+    read_pairs,
+    read_prompts,
+    row_instruction,
+    row_pair,
+    row_prompt,
+)
 from spa.layout import Layout
-from spa.params import Split
+from spa.params import Params, Split
 from spa.records import pair_hash
 from spa.rows import Row, read_rows
+from spa.splits import Pools, flip_labels, partition
 
 
 @dataclass(frozen=True)
@@ -66,3 +75,34 @@ def origins_or_reason(
         return find_origins(layout, split, prompt_ids), None
     except InputError as error:
         return [], str(error)
+
+
+def draw_pools(layout: Layout, params: Params, *, without: str | None = None) -> Pools:
+    """The pools that stage `split` draws from the raw data, less one prompt where it is named.
+
+    Raises:
+        InputError: the raw data cannot be read or is too little.
+    """
+    split, root = params.split, layout.root
+    pairs = (
+        read_pairs(split.source, root, system=split.system) if split.source else Imported([], (), 0)
+    )
+    prompts = read_prompts(split.prompts, root, system=split.system) if split.prompts else []
+    given = (
+        [i.prompt for i in read_instructions(split.instructions, root, system=split.system)]
+        if split.instructions
+        else None
+    )
+    pools = partition(
+        [pair for pair in pairs.pairs if pair.prompt_id != without],
+        [prompt for prompt in prompts if prompt.prompt_id != without],
+        seed=params.seed,
+        seed_pairs=split.seed_pairs,
+        development=split.development,
+        test=split.test,
+        gold=split.gold,
+        round_sizes={name: line.prompts for name, line in params.rounds.items()},
+        instructions=None if given is None else [p for p in given if p.prompt_id != without],
+    )
+    pools.seed[:] = flip_labels(pools.seed, split.flip_seed_labels, seed=params.seed, name="seed")
+    return pools

@@ -7,7 +7,7 @@ from spa.errors import SpaError
 from spa.files import read_json
 from spa.layout import Layout
 from spa.lineage import LABELLED, pick, policy, rows_of
-from spa.origins import describe_origin, origins_or_reason
+from spa.origins import describe_origin, draw_pools, origins_or_reason
 from spa.params import Params
 from spa.records import SCHEMA_VERSION, JudgedPair, Pair, Prompt, Response, TrainingRow
 
@@ -103,8 +103,6 @@ def _redo(
 
     Pools are drawn again without the prompt, as others may move up into its place.
     """
-    from spa.audit_pools import draw_pools
-
     names = [*LABELLED, "development", "test", *params.rounds]
     try:
         before, after = draw_pools(layout, params), draw_pools(layout, params, without=own)

@@ -44,13 +44,16 @@ def main(pair: PairId = None, prompt: PromptId = None, as_json: Json = False) ->
 
 def _show(found: dict[str, Any], name: str) -> None:
     """A tree: coloured on a terminal, plain text elsewhere."""
+    import sys
+
     from rich.console import Console
     from rich.tree import Tree
 
-    console = Console(highlight=False)
+    terminal = sys.stdout.isatty()
+    console = Console(highlight=False, width=None if terminal else 10_000)
     tree = Tree(str(found.get("pair_id") or found.get("prompt_id") or name))
     _grow(tree, {k: v for k, v in found.items() if k not in ("schema_version", "pair_id")})
-    console.print(tree, soft_wrap=not console.is_terminal)
+    console.print(tree, soft_wrap=not terminal)
 
 
 def _grow(tree: Any, value: Any) -> None:
