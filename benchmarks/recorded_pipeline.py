@@ -92,7 +92,7 @@ def write_lock(layout: Layout) -> None:
     tree, raw = Tree(layout.root), read_raw_params(layout)
     digests = Digests(layout, tree)
     stages = {s.name: _entry(s, digests, tree, raw) for s in read_stages(layout).values()}
-    text = yaml.safe_dump({"schema": "2.0", "stages": stages}, sort_keys=False)
+    text = yaml.dump({"schema": "2.0", "stages": stages}, Dumper=yaml.CSafeDumper, sort_keys=False)
     layout.dvc_lock.write_text(text, encoding="utf-8")
 
 

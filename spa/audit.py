@@ -4,6 +4,7 @@ Tamper-evident, not tamper-proof: whoever can write all files can also make dvc.
 manifests anew. The root hash, signed outside (a git tag), shows that as well.
 """
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from tqdm import tqdm
@@ -18,6 +19,7 @@ from spa.findings import Findings
 from spa.layout import Layout
 from spa.manifest import root_hash
 from spa.param_files import load_params
+from spa.params import Params
 from spa.records import TrainingRow
 
 
@@ -42,24 +44,50 @@ def audit(layout: Layout) -> Audit:
     files = FileAudit(layout, params, stages, lock, found)
     changed = files.run()
     raw_as_was = not any(file.startswith(f"{layout.show(layout.raw)}/") for file in changed)
-    pairs = 0
-    if layout.pools.is_dir():
-        pools = audit_pools(layout, params, found, redraw=raw_as_was)
-        pairs = len(pools["seed"])
-        audit_apart(pools["seed"], pools, found)
-        if layout.training_log(0).is_file():
-            log = Rows(layout, layout.training_log(0), TrainingRow, found)
-            audit_log(log, pools["seed"]["pair_id"], params.for_round(0), 0, found)
-        done = [name for name in params.rounds if f"train@{name}" in lock]
-        for name in tqdm(done, desc="rounds", unit="round", disable=None):
-            sampler = files.model(params.rounds[name].prev)
-            rounds = RoundAudit(layout, params, int(name), pools, found, sampler=sampler)
-            rounds.run()
-            pairs += rounds.pairs
-        for name in ("base", "0", *params.rounds, "rival"):
-            audit_evaluation(layout, name, pools, found)
+    done = [name for name in params.rounds if f"train@{name}" in lock]
+    pairs = audit_rows(layout, params, found, rounds=done, model=files.model, redraw=raw_as_was)
     try:
         root = root_hash(layout)
     except ArtefactError:
         root = None
     return Audit(found, pairs, root)
+
+
+def audit_rows(
+    layout: Layout,
+    params: Params,
+    found: Findings,
+    *,
+    rounds: Sequence[str],
+    model: Callable[[str], str],
+    redraw: bool,
+) -> int:
+    """Check every row against the rows that it came from, whatever the records say of the files.
+
+    Args:
+        layout: the pipeline.
+        params: of the pipeline.
+        found: takes the faults.
+        rounds: those that have run to the end of training.
+        model: the content hash of a round's policy.
+        redraw: whether data/raw is as it was, so that the pools can be drawn again.
+
+    Returns:
+        How many pairs were read.
+    """
+    if not layout.pools.is_dir():
+        return 0
+    pools = audit_pools(layout, params, found, redraw=redraw)
+    pairs = len(pools["seed"])
+    audit_apart(pools["seed"], pools, found)
+    if layout.training_log(0).is_file():
+        log = Rows(layout, layout.training_log(0), TrainingRow, found)
+        audit_log(log, pools["seed"]["pair_id"], params.for_round(0), 0, found)
+    for name in tqdm(rounds, desc="rounds", unit="round", disable=None):
+        sampler = model(params.rounds[name].prev)
+        own = RoundAudit(layout, params, int(name), pools, found, sampler=sampler)
+        own.run()
+        pairs += own.pairs
+    for name in ("base", "0", *params.rounds, "rival"):
+        audit_evaluation(layout, name, pools, found)
+    return pairs

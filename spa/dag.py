@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import yaml
 from yaml import CSafeLoader
@@ -22,7 +22,7 @@ _ROUNDS = {"seed": "0", "baseline": "base", "evaluate_seed": "0", "rival": "riva
 class _Yaml12(CSafeLoader):
     """YAML 1.2, which DVC writes (1e-6 is a number, off is text), 20 times as fast as ruamel."""
 
-    yaml_implicit_resolvers: ClassVar[dict[str, Any]] = {}
+    yaml_implicit_resolvers: dict[str, Any] = {}  # noqa: RUF012, as the base class says
 
 
 for _kind, _form, _first in (
@@ -70,7 +70,7 @@ def read_stages(layout: Layout) -> dict[str, Stage]:
     """
     try:
         wanted = yaml.load(layout.dvc_yaml.read_text(encoding="utf-8"), Loader=CSafeLoader) or {}
-        params = yaml.safe_load(layout.params.read_text(encoding="utf-8")) or {}
+        params = yaml.load(layout.params.read_text(encoding="utf-8"), Loader=CSafeLoader) or {}
     except (OSError, yaml.YAMLError, UnicodeDecodeError) as error:
         text = " ".join(str(error).split())
         raise ParamsError(
