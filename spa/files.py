@@ -17,9 +17,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from spa.errors import ArtefactError
-from spa.records import Record
+from spa.records import SCHEMA_VERSION, Record
 
 R = TypeVar("R", bound=Record)
+_VERSION = b"spa.schema_version"
 
 
 @contextmanager
@@ -69,7 +70,8 @@ def _lives(pid: str) -> bool:
 def write_table(path: Path, records: Iterable[R], kind: type[R]) -> int:
     """Write records as Parquet; equal records give equal bytes. Returns the row count."""
     rows = [record.row() for record in records]
-    table = pa.Table.from_pylist(rows, schema=kind.SCHEMA)
+    schema = kind.SCHEMA.with_metadata({_VERSION: str(SCHEMA_VERSION)})
+    table = pa.Table.from_pylist(rows, schema=schema)
     with replace_file(path) as temporary:
         pq.write_table(table, temporary, compression="zstd")
     return len(rows)
@@ -96,7 +98,17 @@ def read_table(path: Path, kind: type[R]) -> list[R]:
     """Read records of one kind; columns beyond its schema are ignored.
 
     Raises:
-        ArtefactError: the file is missing, is no Parquet or lacks a column.
+        ArtefactError: the file is missing, is no Parquet, lacks a column or has another schema
+            version.
+    """
+    return [kind(**row) for row in read_columns(path, kind).to_pylist()]
+
+
+def read_columns(path: Path, kind: type[Record]) -> pa.Table:
+    """Read the columns of one kind of record as they are, for work on all rows at once.
+
+    Raises:
+        ArtefactError: as `read_table`.
     """
     try:
         table = pq.read_table(path, partitioning=None)
@@ -109,14 +121,37 @@ def read_table(path: Path, kind: type[R]) -> list[R]:
         raise ArtefactError(
             f"{path}: cannot be read as Parquet ({error}); delete it and run `dvc repro`"
         ) from error
+    version = (table.schema.metadata or {}).get(_VERSION)
+    check_version(str(path), None if version is None else version.decode())
     missing = [name for name in kind.SCHEMA.names if name not in table.column_names]
     if missing:
         raise ArtefactError(
             f"{path}: has no column {missing[0]!r}; found {table.column_names}; "
             f"wanted {kind.SCHEMA.names}"
         )
-    rows = table.select(kind.SCHEMA.names).cast(kind.SCHEMA).to_pylist()
-    return [kind(**row) for row in rows]
+    return table.select(kind.SCHEMA.names).cast(kind.SCHEMA)
+
+
+def check_version(where: str, found: object) -> None:
+    """Refuse a file of another schema version; one without any counts as version 1, the first.
+
+    Raises:
+        ArtefactError: says which way to migrate.
+    """
+    try:
+        version = 1 if found is None else int(str(found))
+    except ValueError:
+        version = 0
+    if version < SCHEMA_VERSION:
+        raise ArtefactError(
+            f"{where}: has schema_version {found}, of an older spa; wanted {SCHEMA_VERSION}; run "
+            "`dvc repro` to make it again, or install the spa that made it"
+        )
+    if version > SCHEMA_VERSION:
+        raise ArtefactError(
+            f"{where}: has schema_version {found}, of a newer spa; wanted {SCHEMA_VERSION}; "
+            "install the spa that made it, or run `dvc repro` to make it again"
+        )
 
 
 def write_json(path: Path, value: Any) -> None:

@@ -51,6 +51,14 @@ class Layout:
         return self.root / "compute.yaml"
 
     @property
+    def dvc_yaml(self) -> Path:
+        return self.root / "dvc.yaml"
+
+    @property
+    def dvc_lock(self) -> Path:
+        return self.root / "dvc.lock"
+
+    @property
     def data(self) -> Path:
         return self.root / "data"
 
@@ -122,6 +130,10 @@ class Layout:
     def docs(self) -> Path:
         """Great Expectations' pages on every round; not tracked, `spa docs` builds them."""
         return self.data / "docs"
+
+    def manifest(self, stage: str) -> Path:
+        """What a stage, named as in `dvc repro judge@2`, read, wrote and was asked."""
+        return self.data / "manifests" / f"{stage}.json"
 
     @property
     def report(self) -> Path:

@@ -10,6 +10,7 @@ from pydantic import ValidationError
 from spa.compute import Compute
 from spa.errors import ParamsError
 from spa.params import OVERRIDABLE, Params, merged
+from spa.records import SCHEMA_VERSION
 from spa.section import Section
 
 
@@ -125,10 +126,25 @@ def _seed_faults(raw: dict[str, Any]) -> Iterator[str]:
         )
 
 
+def _version_faults(raw: dict[str, Any]) -> Iterator[str]:
+    """A params.yaml of another spa: which way to migrate."""
+    found = raw.get("schema_version", SCHEMA_VERSION)
+    if not isinstance(found, int) or found == SCHEMA_VERSION:
+        return
+    todo = (
+        "this file is of a newer spa: install that one"
+        if found > SCHEMA_VERSION
+        else "CHANGELOG.md says which keys changed; mend them and set it, then run `dvc repro`"
+    )
+    yield f"schema_version: found {found}, wanted {SCHEMA_VERSION}; {todo}"
+
+
 def check_params(raw: Any) -> tuple[Params | None, list[str]]:
     """Validate the content of params.yaml; returns the params, or all faults, never both."""
     if not isinstance(raw, dict):
         return None, [f"found {type(raw).__name__}, wanted a mapping of sections"]
+    if old := list(_version_faults(raw)):
+        return None, old  # its other keys may have had another meaning
     faults: list[str] = []
     params = None
     try:

@@ -9,6 +9,7 @@ from pydantic import Field
 
 from spa.contract import Filter
 from spa.errors import ParamsError
+from spa.records import SCHEMA_VERSION
 from spa.section import Count, Positive, Section, Share
 
 StageName = Literal["generate", "judge", "filter", "train"]
@@ -200,6 +201,7 @@ class Round(Section):
 class Params(Section):
     """The whole of params.yaml."""
 
+    schema_version: int = SCHEMA_VERSION  # a file without one is of the current
     seed: int
     base: Base
     split: Split
@@ -213,11 +215,10 @@ class Params(Section):
     rounds: dict[str, Round]
 
     def for_round(self, round: int) -> "Params":
-        """These params with the overrides of one round merged into its stages' sections."""
+        """These params with what one round does otherwise merged into its stages' sections."""
         if round == 0:
-            return self.model_copy(
-                update={"train": self.train.model_copy(update={"epochs": self.train.seed_epochs})}
-            )
+            own = {"epochs": self.train.seed_epochs, "alpha": 0.0}
+            return self.model_copy(update={"train": self.train.model_copy(update=own)})
         line = self.round(round)
         sections: dict[str, Any] = {
             name: _merge(getattr(self, name), getattr(line, name)) for name in OVERRIDABLE

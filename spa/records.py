@@ -12,6 +12,9 @@ from typing import Any, ClassVar, Literal, TypedDict
 
 import pyarrow as pa
 
+SCHEMA_VERSION = 1
+"""Of every file that stages write and users keep; a change that old readers misread raises it."""
+
 FinishReason = Literal["stop", "length"]
 
 

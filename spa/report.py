@@ -7,6 +7,7 @@ from typing import Any
 
 from spa.files import read_json
 from spa.layout import Layout
+from spa.records import SCHEMA_VERSION
 
 EVALUATION = (
     "win_rate",
@@ -226,4 +227,8 @@ def _cells(row: Row) -> list[str]:
 
 def summary(rows: Sequence[Row]) -> Mapping[str, Any]:
     """What summary.json holds."""
-    return {"rounds": list(rows), "recommended_round": recommend(rows)}
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "rounds": list(rows),
+        "recommended_round": recommend(rows),
+    }

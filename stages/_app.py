@@ -30,7 +30,18 @@ STAGES = (
     "extrapolate",
     "report",
 )
-TOOLS = ("compare", "docs", "flagged", "plots", "score", "ui", "validate", "winrate")
+TOOLS = (
+    "audit",
+    "compare",
+    "docs",
+    "flagged",
+    "lineage",
+    "plots",
+    "score",
+    "ui",
+    "validate",
+    "winrate",
+)
 
 
 def run(arguments: list[str] | None = None) -> None:

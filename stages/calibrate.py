@@ -19,6 +19,7 @@ def main(round: RoundOption) -> None:
     from spa.calibration import calibrate, summarise
     from spa.digest import digest
     from spa.files import read_table, replace_folder, write_json
+    from spa.manifest import write_manifest
     from spa.records import FlaggedPair, JudgedPair, Response, Score, TrainingRow
     from spa.tracking.stages import track
 
@@ -51,6 +52,7 @@ def main(round: RoundOption) -> None:
                 write_json(folder / "pairs.json", rows)
                 write_json(folder / "metrics.json", metrics)
             run.metrics({k: v for k, v in metrics.items() if isinstance(v, float)})
+        write_manifest(layout, f"calibrate@{round}")
         if metrics["n"] == 0:
             print(f"calibrate@{round}: the annotator calls every pair a tie; nothing to compare")
             return

@@ -21,8 +21,9 @@ def main(round: EvaluateRound = None, base: BaseOption = False) -> None:
     if base == (round is not None):
         raise typer.BadParameter("say either --round N or --base")
     from spa.evaluation import outputs_json
+    from spa.manifest import write_manifest
     from spa.models import load_policy, model_hash
-    from spa.tracking.stages import track
+    from spa.tracking.stages import child_name, track
     from stages._evaluating import (
         describe,
         drift,
@@ -46,6 +47,7 @@ def main(round: EvaluateRound = None, base: BaseOption = False) -> None:
             outputs = outputs_json(responses, f"round-{name}" if round is not None else "base")
             metrics = write_evaluation(here, name, outputs, gold, kl_to_base=kl)
             run.metrics(numbers(metrics))
+        write_manifest(layout, child_name(stage, name))
         print(
             describe(f"evaluate {name}", layout.evaluation(name).relative_to(layout.root), metrics)
         )

@@ -12,6 +12,7 @@ def main() -> None:
     `prev: rival` starts from it. Source: ExPO, arXiv:2404.16792.
     """
     from spa.evaluation import outputs_json
+    from spa.manifest import write_manifest
     from spa.models import load_policy, model_hash
     from spa.tracking.stages import track
     from stages._evaluating import (
@@ -41,6 +42,7 @@ def main() -> None:
             )
             run.metrics(numbers(metrics))
             run.tags({"model": model_hash(layout.policy("rival"))})
+        write_manifest(layout, "rival")
         where = layout.evaluation("rival").relative_to(layout.root)
         print(describe(f"rival (gamma {gamma:g})", where, metrics))
 

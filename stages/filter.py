@@ -17,6 +17,7 @@ def main(round: RoundOption) -> None:
     from spa.checks.running import outcome_of
     from spa.checks.validation import as_json, failing_rows
     from spa.files import write_json, write_table
+    from spa.manifest import write_manifest
     from spa.records import FlaggedPair, JudgedPair
     from spa.tracking.stages import track
     from stages._checking import read_round
@@ -58,6 +59,7 @@ def main(round: RoundOption) -> None:
             run.metrics({f"gate/{v.gate}": v.number for v in verdicts if v.number is not None})
             enforce_files(zip(suites[:-1], failing, strict=False), round=round)
             enforce(outcome, verdicts, round=round)
+        write_manifest(layout, f"filter@{round}")
         counts = ", ".join(f"{reason} {count}" for reason, count in outcome.counts.items())
         print(
             f"filter@{round}: {len(outcome.kept)} of {len(records.pairs)} pairs kept; "

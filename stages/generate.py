@@ -11,6 +11,7 @@ def main(round: RoundOption) -> None:
     from spa.files import read_table, write_table
     from spa.generation.responses import sample_responses
     from spa.generation.transformers_engine import TransformersEngine
+    from spa.manifest import write_manifest
     from spa.models import choose_generate_batch, load_policy, model_hash
     from spa.records import Prompt, Response
     from spa.tracking.stages import track
@@ -41,6 +42,7 @@ def main(round: RoundOption) -> None:
             finished = sum(r.finish_reason == "stop" for r in responses) / len(responses)
             tokens = sum(len(r.token_ids) for r in responses) / len(responses)
             run.metrics({"responses": len(responses), "finished": finished, "mean_tokens": tokens})
+        write_manifest(layout, f"generate@{round}")
         print(
             f"generate@{round}: {len(responses)} answers to {len(prompts)} prompts, "
             f"{tokens:.1f} tokens each, {finished:.0%} finished"

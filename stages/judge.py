@@ -17,6 +17,7 @@ def main(round: RoundOption) -> None:
     """
     from spa.files import read_table, write_table
     from spa.judging import length_penalty, make_pairs, make_scores
+    from spa.manifest import write_manifest
     from spa.records import JudgedPair, Response, Score
     from spa.scoring import sampler_logps
     from spa.splits import flip_labels
@@ -47,6 +48,7 @@ def main(round: RoundOption) -> None:
             prompts = len({r.prompt_id for r in responses})
             counts = {"pairs": len(pairs), "ties": prompts - len(pairs), "reuse_error": error}
             run.metrics({**counts, "length_penalty": penalty})
+        write_manifest(layout, f"judge@{round}")
         held = "hold" if error <= settings.tie_band else "were computed anew: they held only"
         print(
             f"judge@{round}: {len(pairs)} pairs from {prompts} prompts by {settings.method}; "

@@ -14,6 +14,7 @@ def main() -> None:
     from spa.drawing import save_png
     from spa.files import read_json, read_table, replace_file, write_json
     from spa.length_guard import health
+    from spa.manifest import write_manifest
     from spa.page.contents import Words, read_page
     from spa.page.render import render
     from spa.panel import panel_in_words, read_panel
@@ -46,6 +47,7 @@ def main() -> None:
         index = layout.report / "index.html"
         with replace_file(index) as file:
             file.write_text(render(page), encoding="utf-8")
+        write_manifest(layout, "report")
         log_rounds(layout, rows)
         log_policies(layout, rows, report.recommend(rows))
         log_artifacts(layout, [index, layout.report / "summary.json", *pictures])

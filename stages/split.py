@@ -18,6 +18,7 @@ def main() -> None:
     from spa.importing.instructions import read_instructions
     from spa.importing.pairs import read_pairs
     from spa.importing.prompts import read_prompts
+    from spa.manifest import write_manifest
     from spa.records import Pair, Prompt
     from spa.splits import flip_labels, partition
     from spa.tracking.stages import track
@@ -65,6 +66,7 @@ def main() -> None:
             counts = {name: len(rows) for name, rows in pairs.items()}
             counts |= {name: len(questions) for name, questions in prompts.items()}
             run.metrics({f"pool/{name}": count for name, count in counts.items()})
+        write_manifest(layout, "split")
         if imported:
             print(f"split: {imported.summary(str(split.source))}")
         print("split: " + ", ".join(f"{name} {count}" for name, count in counts.items()))

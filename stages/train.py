@@ -31,10 +31,11 @@ def main(round: TrainRound) -> None:
 
     from spa.errors import TrainingError
     from spa.files import replace_folder, write_table
+    from spa.manifest import write_manifest
     from spa.models import choose_dtype, choose_train_pairs, load_policy, model_hash, save_policy
     from spa.records import TrainingRow
     from spa.tracking.rounds import training_curves
-    from spa.tracking.stages import track
+    from spa.tracking.stages import child_name, track
     from spa.training import Trainer
 
     with stage_context(round, stage="train") as here:
@@ -48,8 +49,6 @@ def main(round: TrainRound) -> None:
             )
         layout = here.layout
         settings = here.params.train
-        if round == 0:
-            settings = settings.model_copy(update={"alpha": 0.0})
         source = layout.policy("base" if round == 0 else here.params.round(round).prev)
         policy = load_policy(source, here.compute, dtype=torch.float32)
         pairs = token_pairs(here, round, policy.encoder)
@@ -76,6 +75,7 @@ def main(round: TrainRound) -> None:
                 save_policy(policy.model, policy.encoder.tokenizer, folder)
             write_table(layout.training_log(round), log, TrainingRow)
             run.tags({"model": model_hash(layout.policy(round))})
+        write_manifest(layout, child_name(name, round))
         steps, softened = log[-1].step + 1, sum(row.refined for row in log)
         print(f"train@{round}: {steps} steps on {len(log)} pairs, {softened} labels softened")
 
@@ -105,6 +105,7 @@ def checkpoints(
 def adopt(here: Context, source: str) -> None:
     """Round 0 without a human seed: an aligned model takes its place, and nothing is trained."""
     from spa.files import replace_folder, write_table
+    from spa.manifest import write_manifest
     from spa.models import model_hash
     from spa.records import TrainingRow
     from spa.sources import materialise
@@ -116,6 +117,7 @@ def adopt(here: Context, source: str) -> None:
             materialise(source, folder, root=layout.root)
         write_table(layout.training_log(0), [], TrainingRow)
         run.tags({"model": model_hash(layout.policy(0))})
+    write_manifest(layout, "seed")
     print(f"train@0: {source} takes the seed's place; nothing was trained")
 
 

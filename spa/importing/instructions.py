@@ -7,6 +7,7 @@ from spa.errors import InputError
 from spa.importing.fields import text
 from spa.importing.files import read_rows
 from spa.importing.prompts import prompt_of
+from spa.importing.row import Row
 from spa.records import Prompt
 
 
@@ -33,9 +34,7 @@ def read_instructions(source: str, root: Path, *, system: str | None = None) -> 
     """
     found: dict[str, Instruction] = {}
     for row in read_rows(source, root):
-        if "prompt" not in row.fields:
-            row.fields["prompt"] = text(row, "instruction")
-        prompt = prompt_of(row, system)
+        prompt = instruction_of(row, system)
         if prompt.prompt_id in found:
             row.fail("instruction", "is there twice", "every instruction once")
         output = text(row, "output") if "output" in row.fields else None
@@ -46,3 +45,14 @@ def read_instructions(source: str, root: Path, *, system: str | None = None) -> 
     if not found:
         raise InputError(f"{source}: found no rows; wanted instructions")
     return list(found.values())
+
+
+def instruction_of(row: Row, system: str | None = None) -> Prompt:
+    """The prompt of one row, from `prompt` or `instruction`.
+
+    Raises:
+        RowError: both are missing, or the one there cannot be used.
+    """
+    if "prompt" not in row.fields:
+        row.fields["prompt"] = text(row, "instruction")
+    return prompt_of(row, system)

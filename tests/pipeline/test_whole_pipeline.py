@@ -16,6 +16,7 @@ from safetensors.torch import load_file
 
 from spa.files import hash_folder, read_table
 from spa.layout import Layout
+from spa.manifest import root_hash
 from spa.models import model_hash
 from spa.records import JudgedPair, Pair, Prompt, Response, Score, TrainingRow
 from spa.tracking.registry import CHAMPION, REGISTERED
@@ -129,6 +130,12 @@ def test_nothing_is_done_twice_and_stages_by_hand_leave_it_so(done: Layout) -> N
     for command in (("judge", "--round", "2"), ("filter", "--round", "1"), ("split",)):
         _run(done.root, "spa", *command)
     assert "up to date" in _run(done.root, "dvc", "status")
+
+
+def test_a_finished_pipeline_is_as_it_was_made(done: Layout) -> None:
+    told = json.loads(_run(done.root, "spa", "audit", "--json"))
+    assert told["faults"] == told["notes"] == []
+    assert told["root_hash"] == root_hash(done)
 
 
 @pytest.fixture

@@ -17,6 +17,8 @@ PLUMBING = {
     "files",
     "tracking",
     "lineage",
+    "manifest",
+    "dag",
     "records",
     "params",
     "compute",
@@ -117,7 +119,15 @@ def test_a_stage_names_its_params_and_never_a_whole_round(name: str) -> None:
 def test_a_stage_writes_where_the_layout_says(name: str, outs: list[Any]) -> None:
     round = "base" if name == "base" else "${key}"
     layout = Layout(Path())
-    assert _stage(name)["outs"] == [str(place(layout, round)) for place in outs]
+    stage = name if name == "base" else f"{name}@${{key}}"
+    places = [*(place(layout, round) for place in outs), layout.manifest(stage)]
+    assert _stage(name)["outs"] == [str(place) for place in places]
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_every_stage_has_a_manifest(name: str) -> None:
+    stage = f"{name}@${{key}}" if "foreach" in DVC["stages"][name] else name
+    assert str(Layout(Path()).manifest(stage)) in _stage(name)["outs"]
 
 
 def test_only_evaluation_reads_gold_and_nothing_that_trains_does() -> None:

@@ -1,0 +1,122 @@
+"""Pools, seed and evaluations, row by row: who was drawn where, and what must stay apart."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from spa.audit.findings import Findings
+from spa.errors import ArtefactError, SpaError
+from spa.files import read_columns, read_json
+from spa.layout import Layout
+from spa.origins import draw_pools
+from spa.params import Params
+from spa.records import Pair, Prompt, Record, content_hash, prompt_hash
+
+PAIR_POOLS = ("seed", "gold", "hidden_gold")
+
+
+class Rows:
+    """A Parquet file's columns as lists; none where the file cannot be read, which is a fault."""
+
+    def __init__(self, layout: Layout, file: Any, kind: type[Record], found: Findings) -> None:
+        self.name = layout.show(file)
+        self._columns: dict[str, list[Any]] = {name: [] for name in kind.SCHEMA.names}
+        try:
+            self.table = read_columns(file, kind)
+        except ArtefactError as error:
+            found.fault(self.name, str(error).removeprefix(f"{file}: "))
+            return
+        self._columns = {name: self.table[name].to_pylist() for name in kind.SCHEMA.names}
+
+    def __getitem__(self, column: str) -> list[Any]:
+        return self._columns[column]
+
+    def __len__(self) -> int:
+        return len(next(iter(self._columns.values())))
+
+
+def audit_pools(
+    layout: Layout, params: Params, found: Findings, *, redraw: bool
+) -> dict[str, Rows]:
+    """Check ids, that pools share no prompt, and that they are what the raw data gives.
+
+    Args:
+        layout: the pipeline.
+        params: of the pipeline.
+        found: takes the faults.
+        redraw: whether data/raw is as it was, so that the pools can be drawn again.
+
+    Returns:
+        The pools by name.
+    """
+    names = [*PAIR_POOLS, "development", "test", *params.rounds]
+    kinds = {name: Pair if name in PAIR_POOLS else Prompt for name in names}
+    pools = {name: Rows(layout, layout.pool(name), kinds[name], found) for name in names}
+    for name, rows in pools.items():
+        check_ids(rows, found, pairs=name in PAIR_POOLS)
+    _check_apart({name: rows for name, rows in pools.items() if name != "hidden_gold"}, found)
+    if not redraw:
+        found.note("data/raw changed: the pools were not drawn again from it")
+        return pools
+    try:
+        drawn = draw_pools(layout, params)
+    except SpaError as error:
+        found.note(f"the pools cannot be drawn again: {error}")
+        return pools
+    lists: dict[str, Sequence[Pair | Prompt]] = {
+        "seed": drawn.seed, "gold": drawn.gold, "hidden_gold": drawn.hidden_gold,
+        "development": drawn.development, "test": drawn.test, **drawn.rounds,
+    }  # fmt: skip
+    for name, wanted in lists.items():
+        key = "pair_id" if name in PAIR_POOLS else "prompt_id"
+        ids = [getattr(row, key) for row in wanted]
+        found.order(pools[name].name, pools[name][key], ids, "the split of data/raw")
+    return pools
+
+
+def check_ids(rows: Rows, found: Findings, *, pairs: bool) -> None:
+    """Every id is the hash of its row's content."""
+    for row, (own, prompt) in enumerate(zip(rows["prompt_id"], rows["prompt"], strict=True), 1):
+        if found.prompts.get(own) == prompt:
+            continue
+        if prompt_hash(prompt) == own:
+            found.prompts[own] = prompt
+        else:
+            found.fault(rows.name, f"prompt_id {own} is not the hash of its prompt", row)
+    if not pairs:
+        return
+    columns = (rows[name] for name in ("pair_id", "prompt_id", "chosen", "rejected"))
+    for row, (own, prompt, chosen, rejected) in enumerate(zip(*columns, strict=True), 1):
+        if content_hash(prompt, chosen, rejected) != own:
+            found.fault(rows.name, f"pair_id {own} is not the hash of its prompt and answers", row)
+
+
+def _check_apart(pools: dict[str, Rows], found: Findings) -> None:
+    first: dict[str, str] = {}
+    for rows in pools.values():
+        for row, prompt_id in enumerate(rows["prompt_id"], 1):
+            other = first.setdefault(prompt_id, rows.name)
+            if other != rows.name:
+                found.fault(rows.name, f"prompt {prompt_id} is in {other} as well", row)
+
+
+def audit_evaluation(layout: Layout, name: str, pools: dict[str, Rows], found: Findings) -> None:
+    """An evaluation answers the held-out prompts in order, and its win rate is their mean."""
+    folder = layout.evaluation(name)
+    if not folder.is_dir():
+        return
+    try:
+        outputs, annotations, metrics = (
+            read_json(folder / f"{file}.json") for file in ("outputs", "annotations", "metrics")
+        )
+        answered = [row["prompt_id"] for row in outputs]
+        preferences = [row["preference"] for row in annotations if row["dataset"] == "test"]
+        told = metrics["win_rate"]
+    except (ArtefactError, KeyError, TypeError) as error:
+        found.fault(layout.show(folder), f"cannot be read: {error}")
+        return
+    wanted = [*pools["development"]["prompt_id"], *pools["test"]["prompt_id"]]
+    found.order(layout.show(folder / "outputs.json"), answered, wanted, "the held-out pools")
+    wins = [preference - 1 for preference in preferences if preference is not None]
+    if wins and name != "base" and abs(sum(wins) / len(wins) - told) > 1e-9:
+        what = f"win_rate {told}; annotations.json gives {sum(wins) / len(wins)}"
+        found.fault(layout.show(folder / "metrics.json"), what)

@@ -1,0 +1,183 @@
+"""Lineage: a reward computed anew from the JSON alone, and all that a prompt reached."""
+
+import json
+import math
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from recorded_pipeline import write_recorded
+
+from spa.compute import Compute
+from spa.encoding import TokenSequence
+from spa.errors import InputError
+from spa.files import hash_file, read_table, write_table
+from spa.generation.responses import sample_responses
+from spa.generation.transformers_engine import TransformersEngine
+from spa.judging import make_pairs, make_scores
+from spa.layout import Layout
+from spa.lineage import pair_lineage, pick
+from spa.logprobs import score
+from spa.models import load_policy, model_hash
+from spa.param_files import load_params
+from spa.records import JudgedPair, Message, Pair, Prompt, Response, Score
+from spa.scoring import response_logps
+from spa.withdrawal import prompt_lineage
+from tests.pipeline.tiny_params import write_pipeline
+from tests.tiny import write_tiny_model
+
+CPU = Compute(device="cpu")
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Layout:
+    return write_recorded(tmp_path_factory.mktemp("lineage") / "run", prompts=6)
+
+
+def test_a_reward_can_be_computed_anew_from_the_json_alone(
+    tmp_path: Path, tiny_folder: Path
+) -> None:
+    layout = Layout(write_pipeline(tmp_path, tiny_folder))
+    for number, name in enumerate(("base", "0")):
+        write_tiny_model(layout.policy(name), seed=number)
+    params = load_params(layout.params)
+    messages: list[Message] = [{"role": "user", "content": "What does bread do to dough?"}]
+    own = params.for_round(1)
+    policy = load_policy(layout.policy(0), CPU)
+    engine = TransformersEngine(policy, temperature=1.0, max_new_tokens=12, batch=4)
+    prompts = [Prompt(prompt_id="q", prompt=messages)]
+    answers = sample_responses(
+        engine, policy.encoder, prompts, samples=4, seed=1, names=("generate", 1),
+        model=model_hash(layout.policy(0)),
+    )  # fmt: skip
+    logps = [math.fsum(answer.token_logprobs) for answer in answers]
+    base = response_logps(load_policy(layout.policy("base"), CPU), answers, token_budget=999)
+    rewards = [a - b for a, b in zip(logps, base, strict=True)]
+    scores = make_scores(answers, logps, base, rewards)
+    pairs = make_pairs(answers, scores, own.judge, beta=own.train.beta, seed=1, round=1)
+    write_table(layout.pool(1), prompts, Prompt)
+    write_table(layout.responses(1), answers, Response)
+    write_table(layout.scores(1), scores, Score)
+    write_table(layout.pairs(1), pairs, JudgedPair)
+
+    told = json.loads(json.dumps(pair_lineage(layout, params, pairs[0].pair_id)))
+    found = {side: _reward(layout, told, told[side]) for side in ("chosen", "rejected")}
+    for side, reward in found.items():
+        assert told[side]["reward"] == pytest.approx(reward, abs=1e-4)
+    assert told["margin"] == pytest.approx(found["chosen"] - found["rejected"], abs=1e-4)
+    beta = told["judge"]["beta"]
+    assert told["probability"] == pytest.approx(1 / (1 + math.exp(-beta * told["margin"])))
+
+
+def _reward(layout: Layout, told: dict[str, Any], answer: dict[str, Any]) -> float:
+    """By what the lineage names and nothing else."""
+    sums = []
+    for name in ("policy", "reference_policy"):
+        model = told["judge"][name]
+        folder = layout.root / model["folder"]
+        assert model_hash(folder) == model["model"]
+        policy = load_policy(folder, CPU)
+        prompt = policy.encoder.prompt(told["prompt"]["messages"])
+        rows = score(policy.model, [TokenSequence(prompt, answer["token_ids"])], token_budget=999)
+        sums.append(math.fsum(rows[0]))
+    return sums[0] - sums[1] - told["judge"]["length_penalty"] * len(answer["text"])
+
+
+def test_a_self_labelled_pair_is_traced_from_raw_row_to_evaluation(run: Layout) -> None:
+    pair = read_table(run.kept(2), JudgedPair)[0]
+    told = pair_lineage(run, load_params(run.params), pair.pair_id[:10])
+    assert told["pair_id"] == pair.pair_id
+    assert told["origin"] == "self-labelled"
+    source = told["prompt"]["source"]
+    assert [row["file"] for row in source] == ["data/raw/prompts.jsonl"]
+    assert source[0]["sha256"] == hash_file(run.raw / "prompts.jsonl")
+    line = (run.raw / "prompts.jsonl").read_text().splitlines()[source[0]["row"] - 1]
+    assert json.loads(line)["prompt"] == pair.prompt[0]["content"]
+    sampler = {"round": "1", "folder": "data/round-1/policy", "model": model_hash(run.policy(1))}
+    assert told["generation"]["sampler"] == told["judge"]["policy"] == sampler
+    assert told["chosen"]["model"] == sampler["model"]
+    assert told["judge"]["base"]["folder"] == "data/base/policy"
+    assert told["filter"] == {"kept": True, "action": None, "reasons": []}
+    assert [step["flagged"] for step in told["training"]] == [False]
+    assert told["trained"]["model"] == model_hash(run.policy(2))
+    assert told["training_reference"] == sampler
+    assert told["evaluation"]["win_rate"] == 0.5
+
+
+def test_a_dropped_pair_trained_nothing(run: Layout) -> None:
+    dropped = read_table(run.pairs(1), JudgedPair)[0]
+    told = pair_lineage(run, load_params(run.params), dropped.pair_id)
+    assert told["filter"] == {"kept": False, "action": "drop", "reasons": ["repetition:chosen"]}
+    assert told["training"] == []
+    assert told["trained"] is None
+
+
+def test_a_seed_pair_leads_to_its_labelled_row(run: Layout) -> None:
+    pair = read_table(run.pool("seed"), Pair)[3]
+    told = pair_lineage(run, load_params(run.params), pair.pair_id)
+    assert told["origin"] == "seed"
+    line = (
+        (run.raw / "pairs.jsonl").read_text().splitlines()[told["prompt"]["source"][0]["row"] - 1]
+    )
+    assert json.loads(line)["chosen"] == pair.chosen
+    assert told["trained"]["round"] == "0"
+    assert told["training_reference"]["round"] == "base"
+
+
+def test_a_prompt_of_round_1_reaches_its_policy_and_the_ones_built_on_it(run: Layout) -> None:
+    pair = read_table(run.kept(1), JudgedPair)[0]
+    told = prompt_lineage(run, load_params(run.params), pair.prompt_id)
+    assert list(told["rounds"]) == ["1"]
+    assert told["rounds"]["1"]["trained"] == [pair.pair_id]
+    assert len(told["rounds"]["1"]["answers"]) == 2
+    assert [model["round"] for model in told["policies_trained_on_it"]] == ["1"]
+    assert [model["round"] for model in told["policies_built_on_those"]] == ["2"]
+    assert told["evaluations"] == []
+    # the prompt after it moves up from round 2's pool, and the seed stays as it is
+    assert told["redo"]["pools"] == ["data/pools/1.parquet", "data/pools/2.parquet"]
+    assert "train@1" in told["redo"]["stages"]
+    assert "seed" not in told["redo"]["stages"]
+
+
+def test_a_prompt_of_the_last_round_leaves_the_rounds_before_it_alone(run: Layout) -> None:
+    prompt = read_table(run.pool(2), Prompt)[0]
+    redo = prompt_lineage(run, load_params(run.params), prompt.prompt_id)["redo"]
+    assert redo["pools"] == ["data/pools/2.parquet"]
+    assert redo["stages"] == [
+        "split", "generate@2", "judge@2", "filter@2", "train@2", "evaluate@2", "calibrate@2",
+        "report",
+    ]  # fmt: skip
+
+
+def test_a_test_prompt_reaches_evaluations_and_no_policy(run: Layout) -> None:
+    prompt = read_table(run.pool("test"), Prompt)[0]
+    told = prompt_lineage(run, load_params(run.params), prompt.prompt_id)
+    assert told["evaluations"] == ["base", "0", "1", "2", "rival"]
+    assert told["policies_trained_on_it"] == told["policies_built_on_those"] == []
+
+
+def test_an_id_must_be_known_and_one() -> None:
+    ids = ["abc1", "abc2", "abd"]
+    assert pick("abc1", ids, "pair") == "abc1"
+    assert pick("abd", ids, "pair") == "abd"
+    with pytest.raises(InputError, match=r"2 pairs that begin with 'abc' \(abc1, abc2 ...\)"):
+        pick("abc", ids, "pair")
+    for unknown in ("x", ""):
+        with pytest.raises(InputError, match=f"found no pair '{unknown}'"):
+            pick(unknown, ids, "pair")
+
+
+def test_the_command_shows_a_tree_or_one_object(run: Layout) -> None:
+    own = read_table(run.kept(1), JudgedPair)[0].pair_id
+    spa = [sys.executable, "-c", "from stages._app import run; run()", "lineage"]
+    shown = subprocess.run([*spa, own], cwd=run.root, capture_output=True, text=True)
+    assert shown.returncode == 0, shown.stderr
+    assert shown.stdout.startswith(own)
+    assert hash_file(run.raw / "prompts.jsonl") in shown.stdout  # no line is cut
+    assert "\x1b" not in shown.stdout
+    told = subprocess.run([*spa, own, "--json"], cwd=run.root, capture_output=True, text=True)
+    assert json.loads(told.stdout)["pair_id"] == own
+    lost = subprocess.run([*spa, "nothing"], cwd=run.root, capture_output=True, text=True)
+    assert (lost.returncode, lost.stderr.count("\n")) == (1, 1)
