@@ -163,6 +163,10 @@ def _pools(layout: Layout, params: Params, _: str) -> None:
         **pools.rounds,
     }.items():
         write_table(layout.pool(name), rows, Prompt)
+    earlier: list[Prompt] = []
+    for name, questions in pools.rounds.items():
+        write_table(layout.earlier(name), earlier, Prompt)
+        earlier = [*earlier, *questions]
     write_json(layout.flipped_seed, [])
     write_json(layout.reference_outputs, [])
 
@@ -264,9 +268,10 @@ def _rival(layout: Layout, params: Params, name: str) -> None:
 
 
 def _report(layout: Layout, params: Params, _: str) -> None:
-    for name in ("calibration.png", "reward_kl.png", "training.png", "win_rate.png", "rounds.csv"):
-        layout.report.mkdir(exist_ok=True)
-        (layout.report / name).write_text(name)
+    layout.report.mkdir(exist_ok=True)
+    for out in read_stages(layout)["report"].outs:
+        if out.startswith(f"{layout.show(layout.report)}/"):
+            (layout.root / out).write_text(out)
     write_json(layout.report / "summary.json", {"schema_version": 1, "rounds": []})
 
 

@@ -266,7 +266,7 @@ def test_params_edited_after_the_run_are_named_by_key_and_stage(run: Layout) -> 
     faults = [f for f in audit(run).findings.faults if f.file == "params.yaml"]
     assert [str(f) for f in faults if "train.beta" in f.what] == [
         "params.yaml: train.beta: found 0.2; stages ran with 0.1 "
-        "(seed, judge@1, judge@2, train@1, train@2)"
+        "(seed, judge@1, judge@2, train@1, train@2, report)"
     ]
 
 
