@@ -11,7 +11,8 @@ import numpy as np
 import pandas as pd
 
 from spa import degeneracy
-from spa.checks.languages import language_gaps
+from spa.checks.languages import gap
+from spa.checks.languages import languages as told
 from spa.records import JudgedPair, Message, Pair
 
 SIDES = ("chosen", "rejected")
@@ -56,9 +57,10 @@ def measure_pairs(pairs: Sequence[Pair], known: Known, *, languages: bool = True
     frame["contradiction"] = [a != b and (q, b, a) in labelled for q, a, b in keys]
     frame["repeated"] = pd.Series(keys, dtype=object).duplicated()
     if languages:
-        questions = [pair.prompt[-1]["content"] for pair in pairs]
+        asked = told([pair.prompt[-1]["content"] for pair in pairs])
         for side in SIDES:
-            frame[f"{side}_language"] = language_gaps(questions, [getattr(p, side) for p in pairs])
+            answered = told([getattr(pair, side) for pair in pairs])
+            frame[f"{side}_language"] = list(map(gap, asked, answered))
     return frame
 
 
