@@ -202,3 +202,9 @@ def test_docs_are_pages_that_ask_no_network(
             if "static/offline" in place:
                 assert (file.parent / place).is_file(), (file, place)
     assert "identical (drop): identical is only false" in page.read_text(encoding="utf-8")
+
+
+def test_split_says_which_prompts_earlier_rounds_have(layout: Layout) -> None:
+    assert _spa("split") == 0
+    assert read_table(layout.earlier(1), Prompt) == []
+    assert read_table(layout.earlier(2), Prompt) == read_table(layout.pool(1), Prompt)
