@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+from spa.checks.gates import limits
 from spa.checks.pages import SuitePage
 from spa.files import replace_file
 
@@ -49,7 +50,7 @@ def _round(pages: RoundPages, folder: Path) -> str:
         (
             escape(gate["gate"]),
             "too few rows" if gate["number"] is None else f"{gate['number']:.4g}",
-            " to ".join("" if v is None else f"{v:g}" for v in (gate["low"], gate["high"])),
+            limits(gate["low"], gate["high"]),
             _badge(gate["verdict"]),
         )
         for gate in pages.gates
