@@ -153,7 +153,8 @@ def describe(verdict: Verdict, counts: Mapping[str, int], *, round: int) -> str:
     }.get(verdict.gate, verdict.gate)
     reasons = ", ".join(f"{reason} {count}" for reason, count in counts.items()) or "none"
     return (
-        f"filter@{round}: {what} is {verdict.number:.4g}; wanted {limits(verdict.low, verdict.high)} ({key} in "
-        f"params.yaml); {f'reasons: {reasons}; ' if own else ''}"
+        f"filter@{round}: {what} is {verdict.number:.4g}; wanted "
+        f"{limits(verdict.low, verdict.high)} ({key} in params.yaml); "
+        f"{f'reasons: {reasons}; ' if own else ''}"
         f"`spa flagged --round {round}{'' if own else f' --reason {verdict.gate}'}` shows the rows"
     )
