@@ -128,4 +128,4 @@ def _ngrams(said: Sequence[str], n: int) -> list[tuple[str, ...]]:
     if not said:
         return []
     size = min(n, len(said))
-    return [tuple(said[i : i + size]) for i in range(len(said) - size + 1)]
+    return list(zip(*(said[i:] for i in range(size)), strict=False))

@@ -38,7 +38,7 @@ def rows_behind(layout: Layout, round: int, reason: str | None) -> list[Shown]:
         InputError: the round has no such reason.
         ArtefactError: `filter` has not run.
     """
-    if reason in get_args(GateName):
+    if reason is not None and reason in get_args(GateName):
         if reason in ("chosen_longer", "margin_std"):
             return _behind_pairs(read_table(layout.kept(round), JudgedPair), reason)
         return _repeated_answers(read_table(layout.responses(round), Response), reason)

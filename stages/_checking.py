@@ -46,7 +46,10 @@ def read_round(here: Context, round: int) -> RoundRecords:
     development, test = (read_table(layout.pool(p), Prompt) for p in ("development", "test"))
     gold, seed = (read_table(layout.pool(p), Pair) for p in ("gold", "seed"))
     known = Known(
-        held_out={prompt_key(row.prompt) for row in (*development, *test, *gold, *seed)},
+        held_out={
+            *(prompt_key(row.prompt) for row in (*development, *test)),
+            *(prompt_key(row.prompt) for row in (*gold, *seed)),
+        },
         earlier={prompt_key(row.prompt) for row in read_table(layout.earlier(round), Prompt)},
         non_finite=non_finite(responses, read_table(layout.scores(round), Score)),
         unended=unended(responses, load_encoder(layout.policy("base")).end_of_turn),

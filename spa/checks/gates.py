@@ -136,19 +136,25 @@ def enforce_files(checked: Iterable[tuple[Suite, Sequence[Sequence[int]]]], *, r
                 )
 
 
+def limits(low: float | None, high: float | None) -> str:
+    """What a gate believes, in words."""
+    said = [f"at least {low:g}"] if low is not None else []
+    said += [f"at most {high:g}"] if high is not None else []
+    return " and ".join(said)
+
+
 def describe(verdict: Verdict, counts: Mapping[str, int], *, round: int) -> str:
     """A gate that trips in one line: number, limit, and the command that shows the rows."""
     own = verdict.gate in ("max_flagged", "min_kept")
     key = f"filter.{verdict.gate}" if own else f"filter.gates.{verdict.gate}"
-    limits = [f"at least {verdict.low:g}"] if verdict.low is not None else []
-    limits += [f"at most {verdict.high:g}"] if verdict.high is not None else []
     what = {
         "max_flagged": "the share of pairs that are dropped",
         "min_kept": "the number of pairs that are kept",
     }.get(verdict.gate, verdict.gate)
     reasons = ", ".join(f"{reason} {count}" for reason, count in counts.items()) or "none"
     return (
-        f"filter@{round}: {what} is {verdict.number:.4g}; wanted {' and '.join(limits)} ({key} in "
-        f"params.yaml); {f'reasons: {reasons}; ' if own else ''}"
+        f"filter@{round}: {what} is {verdict.number:.4g}; wanted "
+        f"{limits(verdict.low, verdict.high)} ({key} in params.yaml); "
+        f"{f'reasons: {reasons}; ' if own else ''}"
         f"`spa flagged --round {round}{'' if own else f' --reason {verdict.gate}'}` shows the rows"
     )

@@ -11,7 +11,9 @@ import numpy as np
 import pandas as pd
 
 from spa import degeneracy
-from spa.checks.languages import language_gaps
+from spa.checks.languages import gap
+from spa.checks.languages import languages as told
+from spa.degeneracy import normalise
 from spa.records import JudgedPair, Message, Pair
 
 SIDES = ("chosen", "rejected")
@@ -19,7 +21,7 @@ SIDES = ("chosen", "rejected")
 
 def prompt_key(prompt: Sequence[Message]) -> str:
     """What makes two prompts the same: all turns but the system's, normalised."""
-    return "\n".join(degeneracy.normalise(m["content"]) for m in prompt if m["role"] != "system")
+    return "\n".join(normalise(m["content"]) for m in prompt if m["role"] != "system")
 
 
 @dataclass(frozen=True)
@@ -47,26 +49,24 @@ def measure_pairs(pairs: Sequence[Pair], known: Known, *, languages: bool = True
         known: what they are held against.
         languages: whether to tell the answers' languages, the slowest measure.
     """
-    frame = pd.DataFrame([_measure(pair, known) for pair in pairs])
+    keys = [(prompt_key(p.prompt), *map(normalise, (p.chosen, p.rejected))) for p in pairs]
+    frame = pd.DataFrame([_measure(p, key[0], known) for p, key in zip(pairs, keys, strict=True)])
     frame.insert(0, "row", range(len(frame)))
-    keys = [
-        (prompt_key(p.prompt), *map(degeneracy.normalise, (p.chosen, p.rejected))) for p in pairs
-    ]
+    frame["identical"] = [a == b for _, a, b in keys]
     labelled = set(keys)
     frame["contradiction"] = [a != b and (q, b, a) in labelled for q, a, b in keys]
     frame["repeated"] = pd.Series(keys, dtype=object).duplicated()
     if languages:
-        questions = [pair.prompt[-1]["content"] for pair in pairs]
+        asked = told([pair.prompt[-1]["content"] for pair in pairs])
         for side in SIDES:
-            frame[f"{side}_language"] = language_gaps(questions, [getattr(p, side) for p in pairs])
+            answered = told([getattr(pair, side) for pair in pairs])
+            frame[f"{side}_language"] = list(map(gap, asked, answered))
     return frame
 
 
-def _measure(pair: Pair, known: Known) -> dict[str, Any]:
-    key = prompt_key(pair.prompt)
+def _measure(pair: Pair, key: str, known: Known) -> dict[str, Any]:
     row: dict[str, Any] = {
         "pair_id": pair.pair_id,
-        "identical": degeneracy.normalise(pair.chosen) == degeneracy.normalise(pair.rejected),
         "similarity": degeneracy.similarity(pair.chosen, pair.rejected),
         "length_ratio": degeneracy.length_ratio(pair.chosen, pair.rejected),
         "held_out": key in known.held_out,

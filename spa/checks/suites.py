@@ -70,7 +70,18 @@ def rule(reason: str, action: Action, column: str, expected: "Expected") -> Rule
     """One rule; Great Expectations carries reason and action along."""
     kind, kwargs = expected
     meta = {"reason": reason, "action": action}
-    return Rule(reason, action, kind(column=column, meta=meta, **kwargs))
+    said = f"{reason} ({action}): {column} {_said(kind, kwargs)}"
+    return Rule(reason, action, kind(column=column, meta=meta, description=said, **kwargs))
+
+
+def _said(kind: Any, kwargs: dict[str, Any]) -> str:
+    """What is expected, for people who read the pages."""
+    if "value_set" in kwargs:
+        values = ", ".join(str(value).lower() for value in kwargs["value_set"])
+        return f"is {'never' if kind is _NotInSet else 'only'} {values}"
+    if "min_value" in kwargs:
+        return f"is above {kwargs['min_value']:g}"
+    return f"is {'below' if kwargs.get('strict_max') else 'at most'} {kwargs['max_value']:g}"
 
 
 def pair_rules(checks: Mapping[CheckName, Check], *, judged: bool) -> list[Rule]:

@@ -8,20 +8,27 @@ def main() -> None:
 
     They need no network. They carry clocks and ids, so that neither git nor DVC tracks them.
     """
+    from spa.checks.index import RoundPages, write_index
     from spa.checks.pages import write_pages
     from spa.errors import ArtefactError
+    from spa.files import read_json
     from stages._checking import read_round
 
     with stage_context() as here:
-        rounds = [name for name in here.params.rounds if here.layout.pairs(name).exists()]
-        if not rounds:
-            raise ArtefactError(
-                f"{here.layout.show(here.layout.pairs(1))}: not found, nor of any other round; "
-                "wanted pairs to make pages of; run `dvc repro`"
-            )
+        layout = here.layout
+        rounds = [name for name in here.params.rounds if layout.pairs(name).exists()]
+    if not rounds:
+        raise ArtefactError(
+            f"{layout.show(layout.pairs(1))}: not found, nor of any other round; wanted pairs to "
+            "make pages of; run `dvc repro`"
+        )
+    pages = []
     for name in rounds:
         with stage_context(int(name)) as here:
             records = read_round(here, int(name))
-            suites = [records.pair_suite, *records.others]
-            page = write_pages(here.layout.docs / f"round-{name}", suites, title=f"round {name}")
-            print(f"docs: {here.layout.show(page)}")
+        suites = [records.pair_suite, *records.others]
+        found = write_pages(layout.docs / f"round-{name}", suites, title=f"round {name}")
+        checked = read_json(layout.checks(name)) if layout.checks(name).exists() else {}
+        pages.append(RoundPages(name, found, checked.get("gates", [])))
+    write_index(layout.docs / "index.html", pages)
+    print(f"docs: {layout.show(layout.docs / 'index.html')}, {len(rounds)} rounds")

@@ -3,7 +3,10 @@
 import pytest
 
 from spa.degeneracy import (
+    content,
     distinct_pairs,
+    length_ratio,
+    mojibake,
     normalise,
     prompt_echo,
     repetition,
@@ -90,3 +93,26 @@ def test_distinct_pairs_by_hand() -> None:
     """a b c and a b: pairs ab, bc, ab, two of three different."""
     assert distinct_pairs(["a b c", "A b"]) == pytest.approx(2 / 3)
     assert distinct_pairs([""]) == 0.0
+
+
+def test_content_tells_nothing_blanks_and_signs_apart() -> None:
+    texts = ("", " \n\t", "\u200b\ufeff", "\x00", "...", "👍", "5", "Ja.")
+    kinds = ("empty", "blank", "blank", "blank", "wordless", "wordless", "words", "words")
+    assert tuple(map(content, texts)) == kinds
+
+
+def test_length_ratio_is_longer_over_shorter() -> None:
+    assert length_ratio("a b c d e f", "a b") == length_ratio("a b", "a b c d e f") == 3
+    assert length_ratio("", "a b c d") == 4
+    assert length_ratio("", "...") == 1
+
+
+@pytest.mark.parametrize(
+    "text", ["café, naïve, it’s £5 — “so”", "für São João: 20 °C", "日本 👍\n\tß"]
+)
+def test_what_was_decoded_wrongly_is_mojibake_and_nothing_else(text: str) -> None:
+    assert mojibake(text) == 0
+    for wrong in ("cp1252", "latin-1"):
+        assert mojibake("café and naïve".encode().decode(wrong)) == 2
+    assert mojibake("it’s".encode().decode("cp1252")) == 1
+    assert mojibake("a\ufffdb\x1b") == 2

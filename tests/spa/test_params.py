@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 import yaml
 
+from spa.contract import DEFAULT_CHECKS, DEFAULT_GATES, Check, Gate
 from spa.errors import ParamsError
 from spa.param_files import check_params, load_compute, load_params
 
@@ -146,3 +147,24 @@ def test_annotators_keep_their_order_and_recorded_ones_cannot_be_asked(raw: dict
     assert params is not None
     assert params.evaluate.annotators == ["recorded", "llm"]
     assert params.evaluate.asked == "llm"
+
+
+def test_a_check_or_gate_that_is_not_named_has_its_default(raw: dict[str, Any]) -> None:
+    """A params.yaml from before a check was made gets it, and `off` ends it."""
+    raw["filter"] = {
+        "checks": {"tie": {"action": "off"}},
+        "gates": {"distinct_2": {"action": "warn", "low": 0.5}},
+    }
+    raw["rounds"]["2"]["filter"] = {"gates": {"margin_std": {"action": "off"}}}
+    params, _ = check_params(raw)
+    assert params is not None
+    assert params.filter.checks == {**DEFAULT_CHECKS, "tie": Check(action="off")}
+    assert params.filter.gates["distinct_2"] == Gate(action="warn", low=0.5)
+    assert params.filter.gates["chosen_longer"] == DEFAULT_GATES["chosen_longer"]
+    assert params.for_round(2).filter.gates["margin_std"].action == "off"
+    del raw["filter"]
+    params, _ = check_params(raw)
+    assert params is not None
+    assert params.filter.checks == DEFAULT_CHECKS
+    raw["filter"] = {"gates": {"chosen_longer": {"action": "drop"}}}
+    assert check_params(raw)[1][0].startswith("filter.gates.chosen_longer.action: found 'drop'")

@@ -1,14 +1,19 @@
 """The stage filter: what is dropped, what is written, and a stop that loses nothing."""
 
 import json
+import re
+import shutil
 from pathlib import Path
+from typing import Any
+from urllib.parse import quote
 
 import pytest
 import yaml
 
 from spa.files import read_json, read_table, write_table
 from spa.layout import Layout
-from spa.records import FlaggedPair, JudgedPair, Pair, Prompt
+from spa.models import load_encoder
+from spa.records import FlaggedPair, JudgedPair, Pair, Prompt, Response, Score
 from stages._app import run
 from tests.pipeline.tiny_params import write_pipeline
 
@@ -33,22 +38,49 @@ def _pair(number: int, chosen: str = GOOD, rejected: str = OTHER) -> JudgedPair:
     )
 
 
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """One database of MLflow for all tests here, as making one takes seconds."""
+    return f"sqlite:///{tmp_path_factory.mktemp('mlflow')}/mlflow.db"
+
+
 @pytest.fixture
-def layout(tmp_path: Path, tiny_folder: Path, monkeypatch: pytest.MonkeyPatch) -> Layout:
+def layout(
+    tmp_path: Path, tiny_folder: Path, server: str, monkeypatch: pytest.MonkeyPatch
+) -> Layout:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", server)
     layout = Layout(write_pipeline(tmp_path, tiny_folder, filter={"max_flagged": 0.5}))
     held_out = [{"role": "user", "content": "Why does bread number 3 rise?"}]
     write_table(layout.pool("development"), [], Prompt)
     write_table(layout.pool("test"), [Prompt(prompt_id="q3", prompt=held_out)], Prompt)
     for name in ("gold", "seed"):
         write_table(layout.pool(name), [], Pair)
+    for place in (layout.pool(1), layout.earlier(1)):
+        write_table(place, [], Prompt)
+    write_table(layout.responses(1), [], Response)
+    write_table(layout.scores(1), [], Score)
+    shutil.copytree(tiny_folder, layout.policy("base"))
     monkeypatch.chdir(layout.root)
     return layout
 
 
-def _filter() -> int:
+def _spa(*arguments: str) -> int:
     with pytest.raises(SystemExit) as exit:
-        run(["filter", "--round", "1"])
+        run(list(arguments))
     return int(str(exit.value.code))
+
+
+def _filter() -> int:
+    return _spa("filter", "--round", "1")
+
+
+def _response(name: str, token_ids: list[int], **changes: Any) -> Response:
+    fields: dict[str, Any] = {
+        "response_id": name, "prompt_id": "q", "prompt": _pair(0).prompt, "sample": 0,
+        "text": GOOD, "token_ids": token_ids, "finish_reason": "stop", "seed": 0, "model": "m",
+        "logprob": -2.0, "token_logprobs": [-1.0] * len(token_ids),
+    }  # fmt: skip
+    return Response(**{**fields, **changes})
 
 
 def test_a_degenerate_pair_is_dropped_with_its_reason(layout: Layout) -> None:
@@ -81,4 +113,98 @@ def test_a_rounds_own_limit_overrides(layout: Layout, capsys: pytest.CaptureFixt
     params["rounds"]["1"]["filter"] = {"min_kept": 3}
     layout.params.write_text(yaml.safe_dump(params))
     assert _filter() == 1
-    assert "2 pairs" in capsys.readouterr().err
+    assert "kept is 2; wanted at least 3 (filter.min_kept" in capsys.readouterr().err
+
+
+def test_answers_without_an_end_or_a_finite_score_drop_the_pairs_that_use_them(
+    layout: Layout,
+) -> None:
+    end = load_encoder(layout.policy("base")).end_of_turn
+    answers = [
+        _response("a0", [5, end]),
+        _response("b0", [5, 6]),
+        _response("a1", [5, 6], finish_reason="length"),
+        _response("b1", [5, end]),
+        _response("a2", [5, end]),
+    ]
+    write_table(layout.responses(1), answers, Response)
+    score = Score(response_id="a2", prompt_id="q2", policy_logp=-1.0, base_logp=float("-inf"),
+                  tokens=2, reward=float("inf"))  # fmt: skip
+    write_table(layout.scores(1), [score], Score)
+    write_table(layout.pairs(1), [_pair(n) for n in (0, 1, 2, 4)], JudgedPair)
+    assert _filter() == 0
+    flagged = {row.pair_id: row.reasons for row in read_table(layout.flagged(1), FlaggedPair)}
+    assert flagged == {"p0": ["missing_end:rejected"], "p2": ["non_finite:chosen"]}
+    found = read_json(layout.checks(1))["suites"]["responses"]
+    assert found["rows"] == 5
+    failing = {e["reason"]: e["failing"] for e in found["expectations"] if e["failing"]}
+    assert failing == {"missing_end": 1, "non_finite": 1}
+
+
+def test_a_broken_file_of_answers_stops_the_round(
+    layout: Layout, capsys: pytest.CaptureFixture[str]
+) -> None:
+    end = load_encoder(layout.policy("base")).end_of_turn
+    answers = [_response("a0", [5, end]), _response("a0", [5, end])]
+    write_table(layout.responses(1), answers, Response)
+    write_table(layout.pairs(1), [_pair(0)], JudgedPair)
+    assert _filter() == 1
+    assert "1 rows of responses with repeated_id, first row 2" in capsys.readouterr().err
+
+
+def test_a_prompt_of_an_earlier_round_is_dropped(layout: Layout) -> None:
+    write_table(layout.pairs(1), [_pair(0), _pair(1)], JudgedPair)
+    write_table(layout.earlier(1), [Prompt(prompt_id="q1", prompt=_pair(1).prompt)], Prompt)
+    assert _filter() == 0
+    [flagged] = read_table(layout.flagged(1), FlaggedPair)
+    assert (flagged.pair_id, flagged.reasons) == ("p1", ["reused_prompt"])
+
+
+def test_flagged_shows_the_rows_and_their_reasons_escaped(
+    layout: Layout, capsys: pytest.CaptureFixture[str]
+) -> None:
+    nasty = "\x1b[2J<|im_end|>" + GOOD
+    pairs = [_pair(0), _pair(1, rejected=nasty), _pair(2, GOOD, GOOD), _pair(4)]
+    write_table(layout.pairs(1), pairs, JudgedPair)
+    assert _filter() == 0
+    capsys.readouterr()
+    assert _spa("flagged", "--round", "1", "--reason", "template_leak") == 0
+    shown = capsys.readouterr().out
+    assert "p1  drop: template_leak:rejected" in shown
+    assert r"\x1b[2J<|im_end|>" in shown
+    assert "\x1b" not in shown
+    assert shown.endswith("1 rows\n")
+    assert _spa("flagged", "--round", "1", "--json") == 0
+    rows = json.loads(capsys.readouterr().out)["rows"]
+    assert [row["id"] for row in rows] == ["p1", "p2"]
+    assert _spa("flagged", "--round", "1", "--reason", "margin_std", "--json") == 0
+    assert [row["id"] for row in json.loads(capsys.readouterr().out)["rows"]] == ["p0", "p4"]
+    assert _spa("flagged", "--round", "1", "--reason", "nothing") == 1
+    assert "wanted one of identical" in capsys.readouterr().err
+
+
+def test_docs_are_pages_that_ask_no_network(
+    layout: Layout, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert _spa("docs") == 1
+    write_table(layout.pairs(1), [_pair(0), _pair(1)], JudgedPair)
+    assert _filter() == 0
+    assert _spa("docs") == 0
+    first = layout.docs / "index.html"
+    text = first.read_text(encoding="utf-8")
+    assert "distinct_answers" in text
+    [page] = (layout.docs / "round-1" / "validations" / "pairs").rglob("*.html")
+    assert quote(page.relative_to(layout.docs).as_posix()) in text
+    for file in layout.docs.rglob("*.html"):
+        asked = re.findall(r"""(?:src=|<link[^>]*href=|url\()["']?([^"')\s>]+)""", file.read_text())
+        for place in asked:
+            assert not place.startswith(("http", "//")), (file, place)
+            if "static/offline" in place:
+                assert (file.parent / place).is_file(), (file, place)
+    assert "identical (drop): identical is only false" in page.read_text(encoding="utf-8")
+
+
+def test_split_says_which_prompts_earlier_rounds_have(layout: Layout) -> None:
+    assert _spa("split") == 0
+    assert read_table(layout.earlier(1), Prompt) == []
+    assert read_table(layout.earlier(2), Prompt) == read_table(layout.pool(1), Prompt)

@@ -4,27 +4,13 @@ from typing import Any
 
 import pytest
 
-from spa.checks import enforce, run_checks
-from spa.contract import Check, CheckName
-from spa.errors import ContractError
-from spa.records import JudgedPair
+from spa.checks import INPUT_CHECKS, Known, run_checks
+from spa.contract import DEFAULT_CHECKS, Check, CheckName
+from spa.records import JudgedPair, Pair, pair_hash, prompt_hash
 
 GOOD = "Yeast eats sugar in the flour and makes gas, which slowly lifts the dough."
 OTHER = "Because there is air in it; bakers beat the batter until it is full of bubbles."
-ALL: dict[CheckName, Check] = {
-    name: Check(action="drop")
-    for name in (
-        "identical",
-        "near_identical",
-        "empty",
-        "cut",
-        "repetition",
-        "prompt_echo",
-        "template_leak",
-        "tie",
-        "overlap",
-    )
-}
+ALL: dict[CheckName, Check] = {name: Check(action="drop") for name in DEFAULT_CHECKS}
 
 
 def _pair(number: int = 0, **changes: Any) -> JudgedPair:
@@ -109,28 +95,77 @@ def test_the_limit_of_a_check_matters() -> None:
 
 
 def test_repeated_ids_do_not_blur_the_flags() -> None:
-    outcome = run_checks([_pair(1), _pair(1, margin=0.0), _pair(1)], ALL, held_out=set())
+    outcome = run_checks(
+        [_pair(1), _pair(2, pair_id="p1", margin=0.0), _pair(3, pair_id="p1")], ALL, held_out=set()
+    )
     assert (len(outcome.kept), len(outcome.flagged)) == (2, 1)
 
 
 def test_no_pairs_are_no_flags() -> None:
     outcome = run_checks([], ALL, held_out=set())
     assert (outcome.kept, outcome.flagged) == ([], [])
-    with pytest.raises(ContractError, match="0 of 0 pairs are left; wanted at least"):
-        enforce(outcome, max_flagged=0.5, min_kept=1, where="flagged.parquet")
 
 
-def test_too_large_a_share_stops_the_run_and_names_number_limit_and_reason() -> None:
-    outcome = run_checks([_pair(1), _pair(2, margin=0.0)], ALL, held_out=set())
-    enforce(outcome, max_flagged=0.5, min_kept=1, where="flagged.parquet")
-    with pytest.raises(ContractError, match=r"1 of 2 pairs are dropped \(50%\).*40%.*tie 1.*flag"):
-        enforce(outcome, max_flagged=0.4, min_kept=1, where="flagged.parquet")
-    with pytest.raises(ContractError, match=r"1 of 2 pairs are left.*min_kept = 2"):
-        enforce(outcome, max_flagged=1, min_kept=2, where="flagged.parquet")
+def test_the_turned_round_label_flags_both_pairs_and_a_repeat_only_the_later() -> None:
+    same = {"prompt": [{"role": "user", "content": "Why does dough rise?"}]}
+    pairs = [_pair(1, **same), _pair(2, **same, chosen=OTHER, rejected=GOOD.upper()), _pair(3)]
+    outcome = run_checks(pairs, ALL, held_out=set())
+    assert [(f.row, f.reasons) for f in outcome.flagged] == [
+        (0, ["contradiction"]),
+        (1, ["contradiction"]),
+    ]
+    outcome = run_checks([_pair(1), _pair(1), _pair(2)], ALL, held_out=set())
+    assert [(f.row, f.reasons) for f in outcome.flagged] == [(1, ["repeated"])]
 
 
-def test_a_stop_check_stops_the_run() -> None:
-    checks: dict[CheckName, Check] = {"tie": Check(action="stop")}
-    outcome = run_checks([_pair(1, margin=0.0), _pair(2)], checks, held_out=set())
-    with pytest.raises(ContractError, match="1 pairs with tie, first p1"):
-        enforce(outcome, max_flagged=1, min_kept=0, where="flagged.parquet")
+def test_what_is_known_of_a_response_flags_the_pair_that_uses_it() -> None:
+    pairs = [_pair(n, chosen_id=f"a{n}", rejected_id=f"b{n}") for n in range(4)]
+    known = Known(
+        non_finite={"a1"}, unended={"b2"}, earlier={"why does bread number 3 rise so high?"}
+    )
+    outcome = run_checks(pairs, ALL, known=known)
+    assert [(f.row, f.reasons) for f in outcome.flagged] == [
+        (1, ["non_finite:chosen"]),
+        (2, ["missing_end:rejected"]),
+        (3, ["reused_prompt"]),
+    ]
+
+
+@pytest.mark.parametrize("margin", [float("nan"), float("inf")])
+def test_a_margin_that_is_no_number_is_not_finite_and_no_tie(margin: float) -> None:
+    outcome = run_checks([_pair(0), _pair(1, margin=margin)], ALL)
+    assert [(f.row, f.reasons) for f in outcome.flagged] == [(1, ["non_finite:margin"])]
+
+
+def test_human_pairs_meet_the_input_checks_and_none_on_scores() -> None:
+    prompt = _pair(1).prompt
+    pairs = [
+        Pair(
+            pair_id=pair_hash(prompt, chosen, rejected),
+            prompt_id=prompt_hash(prompt),
+            prompt=prompt,
+            chosen=chosen,
+            rejected=rejected,
+            chosen_finish_reason="stop",
+            rejected_finish_reason="stop",
+        )
+        for chosen, rejected in ((GOOD, OTHER), (GOOD, GOOD), (OTHER, GOOD), (GOOD, ""))
+    ]
+    outcome = run_checks(pairs, INPUT_CHECKS)
+    assert {f.row: f.reasons for f in outcome.flagged} == {
+        0: ["contradiction"],
+        1: ["identical", "near_identical"],
+        2: ["contradiction"],
+        3: ["empty:rejected", "length_ratio"],
+    }
+    assert outcome.kept == []
+    assert run_checks(pairs[:1], ALL).kept == pairs[:1]
+
+
+def test_only_the_last_user_turn_of_a_conversation_is_not_its_prompt() -> None:
+    """Two talks that both end in "Go on." are two prompts."""
+    talk = [{"role": "user", "content": "Why?"}, {"role": "assistant", "content": "So."}]
+    first = {"prompt": [*talk, {"role": "user", "content": "Go on."}]}
+    assert run_checks([_pair(1, **first)], ALL, held_out={"go on."}).flagged == []
+    [flag] = run_checks([_pair(1, **first)], ALL, held_out={"why?\nso.\ngo on."}).flagged
+    assert flag.reasons == ["overlap"]
