@@ -59,6 +59,32 @@ DEFAULT_CHECKS: dict[CheckName, Check] = {
 }
 """What is done where params name no action: exact reasons drop or stop, heuristic ones warn."""
 
+LIMITS: dict[CheckName, float] = {
+    "near_identical": 0.95,
+    "repetition": 0.5,
+    "prompt_echo": 0.9,
+    "template_leak": 0.0,
+    "tie": 0.001,
+    "other_language": 0.9,
+    "mojibake": 0.0,
+    "length_ratio": 10.0,
+}
+"""What a check's limit is where params name none; other checks have no limit."""
+
+WHOLE_PAIR: frozenset[CheckName] = frozenset(
+    {
+        "identical",
+        "near_identical",
+        "tie",
+        "overlap",
+        "contradiction",
+        "repeated",
+        "reused_prompt",
+        "length_ratio",
+    }
+)
+"""Checks of a pair as a whole: they have no side."""
+
 
 class Gate(Section):
     """A figure of a round as a whole, and between which limits it is believed."""
@@ -98,6 +124,11 @@ class Filter(Section):
     @field_validator("checks")
     @classmethod
     def _with_defaults(cls, named: dict[CheckName, Check]) -> dict[CheckName, Check]:
+        for name, check in named.items():
+            if check.limit is not None and name not in LIMITS:
+                raise ValueError(f"{name} has no limit; found {check.limit:g}; take it out")
+            if check.side != "either" and name in WHOLE_PAIR:
+                raise ValueError(f"{name} looks at both answers; found side {check.side}")
         return {**DEFAULT_CHECKS, **named}
 
     @field_validator("gates")

@@ -16,17 +16,7 @@ from great_expectations.expectations.core import (
 )
 
 from spa.checks.measures import SIDES
-from spa.contract import Action, Check, CheckName
-
-LIMITS: dict[CheckName, float] = {
-    "near_identical": 0.95,
-    "repetition": 0.5,
-    "prompt_echo": 0.9,
-    "tie": 0.001,
-    "other_language": 0.9,
-    "length_ratio": 10.0,
-}
-"""What a check's limit is where params name none."""
+from spa.contract import LIMITS, Action, Check, CheckName
 
 INPUT_CHECKS: dict[CheckName, Check] = {
     "identical": Check(action="drop"),

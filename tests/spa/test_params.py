@@ -168,3 +168,17 @@ def test_a_check_or_gate_that_is_not_named_has_its_default(raw: dict[str, Any]) 
     assert params.filter.checks == DEFAULT_CHECKS
     raw["filter"] = {"gates": {"chosen_longer": {"action": "drop"}}}
     assert check_params(raw)[1][0].startswith("filter.gates.chosen_longer.action: found 'drop'")
+
+
+@pytest.mark.parametrize(
+    ("name", "check", "said"),
+    [
+        ("identical", {"action": "drop", "limit": 0.5}, "identical has no limit"),
+        ("tie", {"action": "drop", "side": "chosen"}, "tie looks at both answers"),
+    ],
+)
+def test_a_check_takes_nothing_that_would_change_nothing(
+    raw: dict[str, Any], name: str, check: dict[str, Any], said: str
+) -> None:
+    raw["filter"]["checks"][name] = check
+    assert any(said in fault for fault in check_params(raw)[1])
