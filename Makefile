@@ -6,7 +6,7 @@ export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 unexport PYTHONDONTWRITEBYTECODE
 INSTALLED := $(VENV)/.installed
 
-.PHONY: install repro test test-all repro-tiny check format ui
+.PHONY: install repro test test-all repro-tiny chaos check format ui
 
 install: $(INSTALLED)
 
@@ -30,6 +30,9 @@ repro-tiny: install  ## the whole pipeline on a tiny model made on the spot
 
 test-all: install  ## every test
 	python -m pytest
+
+chaos: install  ## kill a tiny pipeline at random moments, a hundred times (half an hour)
+	python -m tests.pipeline.chaos --kills 100
 
 check: install  ## formatting, lint, types, layers
 	ruff format --check .
