@@ -7,11 +7,11 @@ from recorded_pipeline import write_recorded
 
 from spa import report
 from spa.dag import read_stages
-from spa.files import read_json, write_json
+from spa.files import read_json, read_table, write_json, write_table
 from spa.layout import Layout
 from spa.length_guard import health
 from spa.manifest import write_manifest
-from spa.records import SCHEMA_VERSION
+from spa.records import SCHEMA_VERSION, FlaggedPair, JudgedPair
 from tests.finished_run import write_finished_run
 
 LENGTHS = {
@@ -27,6 +27,7 @@ def write_run(folder: Path, model: Path) -> Layout:
     for name in ("base", "0", "1", "2", "rival"):
         shutil.rmtree(layout.policy(name))
         shutil.copytree(model, layout.policy(name))
+    _warn(layout)
     for metrics in layout.data.glob("evaluation/*/metrics.json"):
         write_json(metrics, read_json(metrics) | LENGTHS)
     rows = report.read_rows(layout, ["1", "2"])
@@ -35,6 +36,20 @@ def write_run(folder: Path, model: Path) -> Layout:
     write_json(layout.report / "summary.json", summary)
     record(layout)
     return layout
+
+
+def _warn(layout: Layout) -> None:
+    """Let a check speak against the first kept pair of round 1, which stays."""
+    warned = read_table(layout.kept(1), JudgedPair)[0]
+    flagged = read_table(layout.flagged(1), FlaggedPair)
+    flagged.append(FlaggedPair(**warned.row(), reasons=["cut:chosen"], action="warn"))
+    write_table(layout.flagged(1), flagged, FlaggedPair)
+
+
+def copy_run(run: Layout, folder: Path) -> Layout:
+    """A copy to change, without the code."""
+    ignore = shutil.ignore_patterns("spa", "stages")
+    return Layout(Path(shutil.copytree(run.root, folder, ignore=ignore)))
 
 
 def record(layout: Layout) -> None:

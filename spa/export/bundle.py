@@ -131,7 +131,7 @@ def _write_data(facts: Facts, into: Path) -> None:
 
 def _write_params(params: Params, file: Path) -> None:
     values = without_places(params.model_dump(mode="json", by_alias=True))
-    text = yaml.safe_dump(values, sort_keys=False, allow_unicode=True, width=100)
+    text = yaml.safe_dump(values, sort_keys=False, width=100)
     file.write_text(text, encoding="utf-8")
 
 

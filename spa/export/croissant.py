@@ -47,6 +47,7 @@ def croissant(name: str, files: Mapping[str, tuple[str, int]]) -> dict[str, Any]
         "name": name,
         "description": "Preference pairs that a language model was trained on by SPA "
         "(arXiv:2406.04412), and those that its data checks dropped.",
+        "citeAs": "Spread Preference Annotation, ICLR 2025, arXiv:2406.04412",
         "version": __version__,
         "distribution": [
             {

@@ -34,7 +34,7 @@ def _escape(character: str) -> str:
 
 def front_matter(values: Mapping[str, Any]) -> str:
     """The YAML that begins a card."""
-    text = yaml.safe_dump(dict(values), sort_keys=False, allow_unicode=True, width=100)
+    text = yaml.safe_dump(dict(values), sort_keys=False, width=100)
     return f"---\n{text}---"
 
 
