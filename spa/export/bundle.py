@@ -87,7 +87,7 @@ def _refuse_others(folder: Path) -> None:
             f"{folder}: found something else than an earlier export; wanted a new or empty folder, "
             "or an export to replace; choose another --out"
         )
-    known = {MANIFEST, *manifest["files"]}
+    known = {MANIFEST, *manifest.get("files", ())}
     strange = [n for p in _files(folder) if (n := p.relative_to(folder).as_posix()) not in known]
     if strange:
         raise InputError(

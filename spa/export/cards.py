@@ -119,7 +119,7 @@ def _dataset_front(facts: Facts) -> dict[str, Any]:
         "task_categories": ["text-generation"],
         "tags": ["preference", "dpo", "trl", "spa"],
         "size_categories": [_size(sum(map(len, files.values())))],
-        "configs": configs,
+        **({"configs": configs} if configs else {}),
     }
 
 

@@ -19,7 +19,7 @@ from spa.export.sources import Sources
 from spa.files import read_json, read_table, write_json, write_table
 from spa.layout import Layout
 from spa.param_files import load_params
-from spa.records import JudgedPair
+from spa.records import JudgedPair, Pair
 from tests.exported_run import copy_run, record
 
 HOSTILE = "x`\n---\n```\n# Owned <script>alert(1)</script> | a: {b} \u202e ``` \r\n~~~\n"
@@ -92,7 +92,8 @@ def test_the_model_card_has_the_figures_of_the_run(exported_run: Layout) -> None
     for line in (
         f"| round 2 | 80.0% [75.0%, 85.0%] | 100 | - | {judged} | 1.20 | 40.0 | 50.0% |",
         "| rival | 78.0% [73.0%, 83.0%] | 100 | - | - | 1.12 | 40.0 | 50.0% |",
-        "| 1 | round 0 | implicit | 10 | 1 | 2 | 2 | 0.8 | 0.1 | 6e-06 | 1 | 0.1 | 0.5 |",
+        "| 1 | round 0 | implicit (reference: base) | 10 | 1 | 2 | 2 | 0.8 | 0.1 | 6e-06 | "
+        "1 | 0.1 | 0.5 |",
         "- Round 0: DPO on 8 labelled pairs from `data/raw/pairs.jsonl`.",
         "- 50.0% of the test answers were cut at 64 tokens.",
     ):
@@ -106,6 +107,22 @@ def test_a_round_before_the_last_speaks_of_itself(exported_run: Layout) -> None:
     card = model_card(_facts(exported_run, 1))
     assert "The rounds won 15.0% win rate over the seed policy" in card
     assert "round 2" not in card.lower()
+
+
+def test_a_run_without_a_seed_says_what_took_its_place(
+    exported_run: Layout, tmp_path: Path
+) -> None:
+    run = copy_run(exported_run, tmp_path / "run")
+    values = yaml.safe_load(run.params.read_text())
+    values["base"]["policy"] = "/models/aligned"
+    values["split"] |= {"seed_pairs": 0, "gold": 0, "source": None}
+    run.params.write_text(yaml.safe_dump(values))
+    write_table(run.pool("seed"), [], Pair)
+    record(run)
+    assert "- Round 0: `aligned`, a model that was aligned elsewhere" in model_card(_facts(run))
+    front = _front(dataset_card(_facts(run)))
+    assert front["configs"][0]["data_files"][0]["path"] == ["round-1.parquet", "round-2.parquet"]
+    assert "configs" not in _front(dataset_card(_facts(run, 0)))
 
 
 def test_a_gameable_annotator_is_named(exported_run: Layout, tmp_path: Path) -> None:
