@@ -135,6 +135,10 @@ class Layout:
         """What a stage, named as in `dvc repro judge@2`, read, wrote and was asked."""
         return self.data / "manifests" / f"{stage}.json"
 
+    def export(self, round: str | int) -> Path:
+        """Where `spa export` writes a round; not tracked."""
+        return self.data / "export" / f"round-{round}"
+
     @property
     def report(self) -> Path:
         return self.data / "report"

@@ -90,31 +90,33 @@ def recommend(rows: Sequence[Row]) -> str:
 
 def in_words(rows: Sequence[Row]) -> list[str]:
     """What the table says, in sentences."""
+    last = max((row["round"] for row in rows if row["round"].isdigit()), key=int)
+    return [
+        *gains_in_words(rows, last),
+        f"Recommended: round {recommend(rows)}, the best on development prompts (its test figures "
+        "took no part in the choice).",
+    ]
+
+
+def gains_in_words(rows: Sequence[Row], last: str) -> list[str]:
+    """Round `last` beside the seed policy and the rival, in sentences."""
     by_name = {row["round"]: row for row in rows}
-    last = max((name for name in by_name if name.isdigit()), key=int)
     seed, end, rival = by_name["0"], by_name[last], by_name["rival"]
     gain = end["win_rate"] - seed["win_rate"]
     told = "told apart from" if _apart(seed, end) else "not told apart from"
     won = "won" if gain > 0 else "lost" if gain < 0 else "changed"
-    sentences = [
-        f"The rounds {won} {abs(gain):.1%} win rate over the seed policy; by their intervals round "
-        f"{last} is {told} round 0."
-    ]
     if not _apart(end, rival):
         verdict = "is not told apart from it: the rounds have not shown that they earn their cost"
     elif end["win_rate"] > rival["win_rate"]:
         verdict = "beats it"
     else:
         verdict = "is beaten by it: the rounds did not earn their cost"
-    sentences.append(
+    return [
+        f"The rounds {won} {abs(gain):.1%} win rate over the seed policy; by their intervals round "
+        f"{last} is {told} round 0.",
         f"The cheap rival, the seed policy amplified without training (gamma "
-        f"{rival.get('gamma', 0):g}), has {rival['win_rate']:.1%}; round {last} {verdict}."
-    )
-    sentences.append(
-        f"Recommended: round {recommend(rows)}, the best on development prompts (its test figures "
-        "took no part in the choice)."
-    )
-    return sentences
+        f"{rival.get('gamma', 0):g}), has {rival['win_rate']:.1%}; round {last} {verdict}.",
+    ]
 
 
 def judges_in_words(rows: Sequence[Row], *, flipped: float, noise: Row | None = None) -> list[str]:

@@ -34,6 +34,7 @@ TOOLS = (
     "audit",
     "compare",
     "docs",
+    "export",
     "flagged",
     "lineage",
     "plots",

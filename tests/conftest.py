@@ -12,6 +12,7 @@ import pytest
 import torch
 
 from spa.compute import Compute
+from spa.layout import Layout
 from spa.models import Policy, load_policy
 from spa.param_files import load_params
 from spa.sources import materialise
@@ -50,6 +51,14 @@ def shared() -> Path:
     if not folder.is_dir():
         pytest.skip(f"needs the real annotations, and {folder} is absent (SPA_SHARED_DATA)")
     return folder
+
+
+@pytest.fixture(scope="session")
+def exported_run(tiny_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Layout:
+    """A finished run of two rounds whose policies are the tiny model; not to be changed."""
+    from tests.exported_run import write_run
+
+    return write_run(tmp_path_factory.mktemp("exported") / "run", tiny_folder)
 
 
 @pytest.fixture
