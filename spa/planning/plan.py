@@ -159,10 +159,7 @@ def _timed(plans: Mapping[str, StagePlan], known: _Known, notes: list[str]) -> d
     except ModelError as error:
         notes.append(f"hours unknown: {error}")
         return dict(plans)
-    notes.append(
-        f"a token takes {rates.sampled * 1e3:.3f} ms to sample, {rates.read * 1e3:.3f} to "
-        f"read, {rates.trained * 1e3:.3f} to train on; a stage {rates.start:.1f} s to begin"
-    )
+    notes.append(rates.describe())
     return {
         name: replace(
             plan,
