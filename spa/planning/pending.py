@@ -24,7 +24,7 @@ def pending_stages(layout: Layout, stages: Mapping[str, Stage]) -> tuple[list[st
     logging.getLogger("dvc").setLevel(logging.ERROR)
     try:
         with Repo(str(layout.root)) as repo:
-            known = {stage.addressing: stage for stage in repo.index.stages}
+            known = {s.name: s for s in repo.index.stages if s.path_in_repo == "dvc.yaml"}
             changed = {name for name in stages if name not in known or _changed(known[name])}
     except DvcException as error:
         text = " ".join(str(error).split())[:200]

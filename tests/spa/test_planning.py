@@ -174,6 +174,7 @@ def test_steps_of_the_starter_need_neither_model_nor_data(tmp_path: Path) -> Non
     assert any("no base yet" in text for text in found.notes)
 
 
+@pytest.mark.slow
 def test_the_probe_measures_positive_times(tiny_folder: Path, pipeline: Layout) -> None:
     train = load_params(pipeline.params).train
     rates = measure_rates(tiny_folder, CPU, train, prompt=12, answer=6)
@@ -241,6 +242,7 @@ def test_the_base_of_another_source_is_not_taken_for_this_one(
     assert base_folder(layout, load_params(pipeline.params)) == layout.root / tiny_folder
 
 
+@pytest.mark.slow
 def test_a_stage_that_is_done_is_not_planned(tmp_path: Path, tiny_folder: Path) -> None:
     """`base` and `split` are run as DVC runs them; whatever follows is still to run."""
     from dvc.repo import Repo
