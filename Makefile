@@ -18,7 +18,8 @@ $(INSTALLED): pyproject.toml constraints.txt
 	spa plots
 	touch $(INSTALLED)
 
-repro: install  ## run the experiment of params.yaml; what is done already is not done again
+repro: install  ## run the experiment of params.yaml, if nothing is wrong; what is done is not done again
+	spa doctor
 	dvc repro
 	@echo; echo "Next: source $(VENV)/bin/activate, then dvc repro, spa --help, or make ui"
 

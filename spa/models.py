@@ -7,7 +7,12 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError
-from transformers import AutoModelForCausalLM, AutoModelForSequenceClassification, AutoTokenizer
+from transformers import (
+    AutoConfig,
+    AutoModelForCausalLM,
+    AutoModelForSequenceClassification,
+    AutoTokenizer,
+)
 from transformers.utils import logging as transformers_logging
 
 from spa.chunks import Chunks, Keep, anew
@@ -123,6 +128,18 @@ def load_encoder(folder: Path) -> Encoder:
         ModelError: there is none, it cannot be read or it has no chat template.
     """
     return Encoder(_load_tokenizer(folder))
+
+
+def load_config(folder: Path) -> Any:
+    """Load a model folder's config, without weights or tokenizer.
+
+    Raises:
+        ModelError: there is none or it cannot be read.
+    """
+    try:
+        return AutoConfig.from_pretrained(folder, **_LOCAL)
+    except UNREADABLE as error:
+        raise ModelError(f"{folder}: cannot be loaded: {one_line(error)}") from error
 
 
 def load_vocabulary(folder: Path) -> dict[str, int]:

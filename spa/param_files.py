@@ -176,13 +176,23 @@ def _read_yaml(path: Path) -> Any:
         raise ParamsError(f"{path}: is not YAML: {text}") from error
 
 
+def read_params(path: Path) -> tuple[Any, Params | None, list[str]]:
+    """Read params.yaml: as it stands there, and checked, or all its faults (`check_params`).
+
+    Raises:
+        ParamsError: the file is not there or is not YAML.
+    """
+    raw = _read_yaml(path)
+    return raw, *check_params(raw)
+
+
 def load_params(path: Path) -> Params:
     """Read and check params.yaml.
 
     Raises:
         ParamsError: with every fault of the file in one line.
     """
-    params, faults = check_params(_read_yaml(path))
+    _, params, faults = read_params(path)
     if params is None:
         raise ParamsError(f"{path.name}: {'; '.join(faults)}")
     return params

@@ -66,6 +66,25 @@ class Endpoint:
         """Whether the endpoint is on this machine, and so costs nothing."""
         return urlsplit(self.url).hostname in ("127.0.0.1", "localhost", "::1")
 
+    def reach(self) -> bool:
+        """Ask for the list of models, which costs nothing; False where there is no such list.
+
+        Raises:
+            AnnotationError: the endpoint cannot be reached, or it refuses the key.
+        """
+        import openai
+
+        try:
+            with openai.OpenAI(
+                base_url=self.url, api_key=self._key, timeout=self._timeout, max_retries=0
+            ) as client:
+                client.models.list()
+        except openai.NotFoundError:
+            return False
+        except (openai.OpenAIError, OSError, ValueError) as error:
+            raise AnnotationError(self._describe(error, 1)) from None
+        return True
+
     def kept(self, request: Request) -> Choice | None:
         """The answer that came already, if one did."""
         file = self._file(request)

@@ -1,0 +1,80 @@
+"""What the run talks to: an annotator's endpoint, MLflow, and DVC's remote."""
+
+from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import TimeoutError as TooLong
+from typing import Any
+from urllib.parse import urlsplit
+
+from spa.annotation.endpoint import Endpoint
+from spa.doctor.finding import Finding, fault, note, ok
+from spa.errors import AnnotationError
+from spa.layout import Layout
+from spa.params import Params
+from spa.tracking.reach import unreachable
+from spa.tracking.server import tracking_uri
+
+PATIENCE = 5.0
+"""Seconds that a service may take to answer."""
+
+
+def check_endpoint(layout: Layout, params: Params) -> list[Finding]:
+    """The annotator's endpoint answers and takes the key; nothing is paid."""
+    if "alpaca_eval" not in params.evaluate.annotators:
+        return []
+    try:
+        endpoint = Endpoint(cache=layout.cache / "annotations", calls=1, timeout=PATIENCE)
+        listed = endpoint.reach()
+    except AnnotationError as error:
+        return [fault("endpoint", f"evaluate.annotator: {error}")]
+    if not listed:
+        return [note("endpoint", f"{endpoint.url} answers, but has no list of models to ask for")]
+    return [ok("endpoint", f"{endpoint.url} answers and takes the key")]
+
+
+def check_tracking(layout: Layout) -> list[Finding]:
+    """Runs can be logged."""
+    uri = _without_login(tracking_uri(layout))
+    if reason := unreachable(layout):
+        todo = "start the server or mend MLFLOW_TRACKING_URI, or nothing is logged"
+        return [fault("mlflow", f"{uri}: cannot be reached ({reason}); {todo}")]
+    return [ok("mlflow", uri)]
+
+
+def check_remote(layout: Layout) -> list[Finding]:
+    """DVC's default remote, where one is set, can be reached."""
+    from dvc.exceptions import DvcException
+    from dvc.repo import Repo
+
+    try:
+        with Repo(str(layout.root)) as repo:
+            name = repo.config["core"].get("remote")
+            if not name:
+                return [ok("remote", "none is set: DVC keeps everything on this machine")]
+            return [_remote(repo, name)]
+    except DvcException as error:
+        return [fault("remote", f"DVC: {error}")]
+
+
+def _remote(repo: Any, name: str) -> Finding:
+    pool = ThreadPoolExecutor(1)
+
+    def ask() -> str:
+        odb = repo.cloud.get_remote_odb(name)
+        odb.fs.exists(odb.path)
+        return str(odb.path)
+
+    try:
+        return ok("remote", f"{name}: {pool.submit(ask).result(2 * PATIENCE)}")
+    except TooLong:
+        reason = f"no answer in {2 * PATIENCE:.0f} s"
+    except Exception as error:  # of whichever library speaks to this kind of remote
+        reason = f"{type(error).__name__}: {error}"[:200]
+    finally:
+        pool.shutdown(wait=False, cancel_futures=True)
+    return fault("remote", f"{name}: cannot be reached ({reason}); mend it with `dvc remote`")
+
+
+def _without_login(uri: str) -> str:
+    """An address as it may be shown."""
+    login = urlsplit(uri).netloc.rpartition("@")[0]
+    return uri.replace(f"{login}@", "", 1) if login else uri

@@ -1,0 +1,69 @@
+"""What the judge behind an endpoint is asked, and what it costs, by alpaca-eval's own prompts."""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from spa.errors import AnnotationError
+from spa.leaderboard import ask_pairs, price_per_token
+from spa.params import AlpacaEval
+from spa.planning.lengths import CHARACTERS_A_TOKEN
+from spa.planning.work import Tokens
+
+
+@dataclass(frozen=True)
+class CallCost:
+    """Of one call: tokens of question and answer at most, and its price, None where unknown."""
+
+    tokens: Tokens
+    usd_per_token: float | None
+
+    def usd(self, calls: int, *, most: bool = False) -> float | None:
+        """US dollars of some calls."""
+        if self.usd_per_token is None:
+            return None
+        return calls * (self.tokens.most if most else self.tokens.expected) * self.usd_per_token
+
+
+def call_cost(settings: AlpacaEval, root: Path, prompt: int, answer: Tokens) -> CallCost:
+    """The cost of one comparison, its prompt made by alpaca-eval and sent nowhere.
+
+    Args:
+        settings: evaluate.alpaca_eval.
+        root: the pipeline's folder, which a config may be relative to.
+        prompt: tokens of a usual prompt.
+        answer: tokens of an answer.
+
+    Raises:
+        AnnotationError: there is no such annotator.
+    """
+    asked: dict[str, Any] = {}
+
+    def note(prompts: Any, kwargs: dict[str, Any]) -> list[dict[str, Any]]:
+        letters = sum(len(turn["content"]) for turn in prompts[0])
+        asked.update(kwargs, letters=letters)
+        return [{"message": {"content": ""}, "logprobs": None, "total_tokens": 0} for _ in prompts]
+
+    pair = {"instruction": "", "output_1": "one", "output_2": "other"}
+    config = str(root / settings.config) if (root / settings.config).is_dir() else settings.config
+    try:
+        ask_pairs(config, [pair], note)
+    except AnnotationError:
+        raise
+    except Exception:  # the empty answer is no preference, and nobody needs one
+        if not asked:
+            raise
+    fixed = asked["letters"] // CHARACTERS_A_TOKEN + int(asked.get("max_tokens") or 0) + prompt
+    model = settings.model or str(asked.get("model_name"))
+    tokens = Tokens(fixed + 2 * answer.expected, fixed + 2 * answer.most)
+    return CallCost(tokens, _price(settings, model))
+
+
+def _price(settings: AlpacaEval, model: str) -> float | None:
+    if settings.usd_per_million_tokens is not None:
+        return settings.usd_per_million_tokens / 1e6
+    url = os.environ.get("OPENAI_BASE_URL") or os.environ.get("OPENAI_API_BASE") or ""
+    local = urlsplit(url).hostname in ("127.0.0.1", "localhost", "::1")
+    return 0.0 if local else price_per_token(model)

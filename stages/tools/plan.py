@@ -1,0 +1,130 @@
+"""Tool `plan`: what the stages still to run will take."""
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from spa.planning import PipelinePlan, StagePlan
+    from spa.planning.work import Tokens
+
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")]
+Probe = Annotated[
+    bool, typer.Option(help="Measure this machine with the base, for hours; takes a minute or so.")
+]
+
+
+def main(as_json: Json = False, probe: Probe = True) -> None:
+    """Say what every stage still to run takes: steps, tokens, hours, memory, disk, money.
+
+    Steps follow from params.yaml alone (every pair kept). Lengths are measured on the data
+    and on earlier rounds' answers; memory and disk need the base, hours a short probe of this
+    machine with it. What is not known is said to be unknown; nothing is written.
+    """
+    import contextlib
+    import json
+    import sys
+
+    from spa.layout import Layout
+    from spa.param_files import load_compute, load_params
+    from spa.planning import plan_pipeline
+
+    layout = Layout.find()
+    params, compute = load_params(layout.params), load_compute(layout.compute)
+    with contextlib.redirect_stdout(sys.stderr):  # libraries may chatter
+        plan = plan_pipeline(layout, params, compute, probe=probe)
+    print(json.dumps(as_object(plan)) if as_json else "\n".join(as_table(plan)))
+
+
+def as_object(plan: "PipelinePlan") -> dict[str, Any]:
+    """The plan for programs: bytes, hours, US dollars; null is not known."""
+    return {
+        "stages": [_row(stage) for stage in plan.stages],
+        "total": _total(plan),
+        "notes": plan.notes,
+    }
+
+
+def _row(stage: "StagePlan") -> dict[str, Any]:
+    work = stage.work
+    return {
+        "stage": stage.name,
+        "to_run": stage.to_run,
+        "steps": work.steps,
+        "answers": work.answers,
+        **_tokens("tokens", work.tokens),
+        **_tokens("sampled_tokens", work.sampled),
+        **_tokens("read_tokens", work.read),
+        **_tokens("trained_tokens", work.trained),
+        "calls": work.calls,
+        **_tokens("call_tokens", work.called),
+        "memory": stage.memory,
+        "disk": stage.disk,
+        "hours": _hours(stage.seconds),
+        "hours_at_most": _hours(stage.seconds_at_most),
+        "usd": stage.usd,
+        "usd_at_most": stage.usd_at_most,
+    }
+
+
+def _tokens(name: str, tokens: "Tokens") -> dict[str, int]:
+    return {name: tokens.expected, f"{name}_at_most": tokens.most}
+
+
+def _hours(seconds: float | None) -> float | None:
+    return None if seconds is None else seconds / 3600
+
+
+def _total(plan: "PipelinePlan") -> dict[str, Any]:
+    """Sums over the stages still to run; memory is the hungriest's, disk holds checkpoints too."""
+    from spa.planning.figures import total
+
+    rows = [_row(stage) for stage in plan.to_run]
+    sums = {
+        key: total(row[key] for row in rows)
+        for key in _row(plan.stages[0])
+        if key not in ("stage", "to_run", "memory", "disk")
+    }
+    return {"stages": len(rows), **sums, "memory": plan.memory, "disk": plan.disk}
+
+
+def as_table(plan: "PipelinePlan") -> list[str]:
+    """The plan for people, one line a stage still to run."""
+    if not plan.to_run:
+        return ["plan: nothing to run, everything is up to date"]
+    heads = ("stage", "steps", "answers", "tokens", "at most", "hours", "memory", "disk", "calls")
+    rows = [(row["stage"], *_cells(row)) for row in map(_row, plan.to_run)]
+    rows.append(("all", *_cells(_total(plan))))
+    widths = [max(map(len, column)) for column in zip(heads, *rows, strict=True)]
+    lines = [
+        "  ".join(
+            c.rjust(w) if i else c.ljust(w)
+            for i, (c, w) in enumerate(zip(row, widths, strict=True))
+        )
+        for row in (heads, *rows)
+    ]
+    sums = _total(plan)
+    if sums["calls"]:
+        usd, most = sums["usd"], sums["usd_at_most"]
+        cost = "unknown" if usd is None else f"{usd:.2f} USD, at most {most:.2f}"
+        lines.append(f"judge: {sums['calls']} calls, {sums['call_tokens']} tokens, {cost}")
+    if sums["hours_at_most"] is not None:
+        lines.append(f"hours: {sums['hours']:.2f}, at most {sums['hours_at_most']:.2f}")
+    return lines + [f"note: {note}" for note in plan.notes]
+
+
+def _cells(row: dict[str, Any]) -> tuple[str, ...]:
+    return (
+        str(row["steps"]),
+        str(row["answers"]),
+        str(row["tokens"]),
+        str(row["tokens_at_most"]),
+        "unknown" if row["hours"] is None else f"{row['hours']:.2f}",
+        _size(row["memory"]),
+        _size(row["disk"]),
+        str(row["calls"]),
+    )
+
+
+def _size(size: int | None) -> str:
+    return "unknown" if size is None else f"{size / 1e9:.2f} GB"
