@@ -33,8 +33,9 @@ def check_endpoint(layout: Layout, params: Params) -> list[Finding]:
 
 def check_tracking(layout: Layout) -> list[Finding]:
     """Runs can be logged."""
-    uri = _without_login(tracking_uri(layout))
+    uri = _without_login(tracking_uri(layout), tracking_uri(layout))
     if reason := unreachable(layout):
+        reason = _without_login(reason, tracking_uri(layout))
         todo = "start the server or mend MLFLOW_TRACKING_URI, or nothing is logged"
         return [fault("mlflow", f"{uri}: cannot be reached ({reason}); {todo}")]
     return [ok("mlflow", uri)]
@@ -60,7 +61,7 @@ def _remote(repo: Any, name: str) -> Finding:
 
     def ask() -> str:
         odb = repo.cloud.get_remote_odb(name)
-        odb.fs.exists(odb.path)
+        odb.fs.info(odb.path)
         return str(odb.path)
 
     try:
@@ -68,13 +69,20 @@ def _remote(repo: Any, name: str) -> Finding:
     except TooLong:
         reason = f"no answer in {2 * PATIENCE:.0f} s"
     except Exception as error:  # of whichever library speaks to this kind of remote
-        reason = f"{type(error).__name__}: {error}"[:200]
+        cause = error.__cause__ or error
+        if isinstance(cause, FileNotFoundError):
+            return note("remote", f"{name}: nothing is there yet; `dvc push` makes it")
+        reason = f"{type(cause).__name__}: {cause}"[:200]
     finally:
         pool.shutdown(wait=False, cancel_futures=True)
     return fault("remote", f"{name}: cannot be reached ({reason}); mend it with `dvc remote`")
 
 
-def _without_login(uri: str) -> str:
-    """An address as it may be shown."""
+def _without_login(text: str, uri: str) -> str:
+    """A text as it may be shown, without the name and password of an address."""
     login = urlsplit(uri).netloc.rpartition("@")[0]
-    return uri.replace(f"{login}@", "", 1) if login else uri
+    if not login:
+        return text
+    password = login.partition(":")[2]
+    shown = text.replace(f"{login}@", "")
+    return shown.replace(password, "(the password)") if password else shown

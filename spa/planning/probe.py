@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import pairwise
 from math import ceil
 from pathlib import Path
@@ -143,9 +144,8 @@ def _read(policy: Policy, compute: Compute, prompt: int, answer: int, budget: fl
     rate, spent = 0.0, 0.0
     for count in sorted({max(1, largest // 8), largest}):
         rows = _sequences(policy, count, prompt, answer)
-        _, seconds = _timed(
-            lambda rows=rows: score(policy.model, rows, token_budget=compute.score_tokens)
-        )
+        read = partial(score, policy.model, rows, token_budget=compute.score_tokens)
+        _, seconds = _timed(read)
         rate, spent = seconds / (count * length), spent + seconds
         if spent + rate * largest * length > budget:
             break
@@ -196,9 +196,7 @@ def _trained(base: Path, compute: Compute, train: Train, prompt: int, answer: in
         bfloat16=choose_dtype(compute) is torch.bfloat16,
     )
     rows = _sequences(policy, 4 * micro, prompt, answer)
-    pairs = [
-        TokenPair(str(i), *rows[2 * i : 2 * i + 2], reference=(0.0, 0.0)) for i in range(2 * micro)
-    ]
+    pairs = [TokenPair(str(i), rows[2 * i], rows[2 * i + 1], (0.0, 0.0)) for i in range(2 * micro)]
     ends: list[float] = []
     trainer.train(pairs, lambda _: ends.append(time.perf_counter()))
     return _last(ends) / (2 * micro * (prompt + answer))
