@@ -23,8 +23,8 @@ repro: install  ## run the experiment of params.yaml, if nothing is wrong; what 
 	dvc repro
 	@echo; echo "Next: source $(VENV)/bin/activate, then dvc repro, spa --help, or make ui"
 
-test: install  ## the fast tests (under two minutes on two cores)
-	python -m pytest -m "not slow"
+test: install  ## the fast tests, two at a time
+	OMP_NUM_THREADS=1 python -m pytest -m "not slow" --numprocesses 2 --dist loadfile
 
 repro-tiny: install  ## the whole pipeline on a tiny model made on the spot
 	python -m pytest tests/pipeline

@@ -38,7 +38,7 @@ _NEW = 6
 """Tokens sampled per answer to measure by."""
 _SIZES = (8, 32)
 """Answers sampled at once: two sizes tell what a batch costs and what each of its answers does
-(105 and 200 tokens a second at 8 and 32 foretell 271 at 256; 290 were measured, on a CPU)."""
+(on one CPU 105 and 200 tokens a second at 8 and 32, which foretell 271 at 256)."""
 _PROMPT = 16
 """Tokens of the prompts sampled from; their reading is taken off."""
 _IMPORTS = "import spa.training, spa.generation.transformers_engine, spa.tracking.stages, mlflow"
