@@ -1,7 +1,8 @@
 """What the run talks to: an annotator's endpoint, MLflow, and DVC's remote."""
 
-from concurrent.futures import ThreadPoolExecutor
-from concurrent.futures import TimeoutError as TooLong
+from collections.abc import Callable
+from queue import Empty, SimpleQueue
+from threading import Thread
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -57,25 +58,45 @@ def check_remote(layout: Layout) -> list[Finding]:
 
 
 def _remote(repo: Any, name: str) -> Finding:
-    pool = ThreadPoolExecutor(1)
-
     def ask() -> str:
         odb = repo.cloud.get_remote_odb(name)
         odb.fs.info(odb.path)
         return str(odb.path)
 
     try:
-        return ok("remote", f"{name}: {pool.submit(ask).result(2 * PATIENCE)}")
-    except TooLong:
+        return ok("remote", f"{name}: {_within(2 * PATIENCE, ask)}")
+    except TimeoutError:
         reason = f"no answer in {2 * PATIENCE:.0f} s"
     except Exception as error:  # of whichever library speaks to this kind of remote
         cause = error.__cause__ or error
         if isinstance(cause, FileNotFoundError):
             return note("remote", f"{name}: nothing is there yet; `dvc push` makes it")
         reason = f"{type(cause).__name__}: {cause}"[:200]
-    finally:
-        pool.shutdown(wait=False, cancel_futures=True)
     return fault("remote", f"{name}: cannot be reached ({reason}); mend it with `dvc remote`")
+
+
+def _within(seconds: float, ask: Callable[[], str]) -> str:
+    """What `ask` returns; where it takes longer it is left to a thread that no exit waits for.
+
+    Raises:
+        TimeoutError: it did.
+    """
+    answers: SimpleQueue[str | Exception] = SimpleQueue()
+
+    def run() -> None:
+        try:
+            answers.put(ask())
+        except Exception as error:  # told to who asked
+            answers.put(error)
+
+    Thread(target=run, daemon=True).start()
+    try:
+        found = answers.get(timeout=seconds)
+    except Empty as error:
+        raise TimeoutError from error
+    if isinstance(found, Exception):
+        raise found
+    return found
 
 
 def _without_login(text: str, uri: str) -> str:
