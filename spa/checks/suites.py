@@ -16,21 +16,11 @@ from great_expectations.expectations.core import (
 )
 
 from spa.checks.measures import SIDES
-from spa.contract import LIMITS, Action, Check, CheckName
+from spa.contract import DEFAULT_CHECKS, LIMITS, Action, Check, CheckName
 
+_OF_ROUNDS = ("tie", "overlap", "reused_prompt", "non_finite", "missing_end")
 INPUT_CHECKS: dict[CheckName, Check] = {
-    "identical": Check(action="drop"),
-    "near_identical": Check(action="warn"),
-    "empty": Check(action="drop"),
-    "cut": Check(action="warn"),
-    "repetition": Check(action="warn"),
-    "prompt_echo": Check(action="warn"),
-    "template_leak": Check(action="drop"),
-    "contradiction": Check(action="drop"),
-    "repeated": Check(action="drop"),
-    "other_language": Check(action="warn"),
-    "mojibake": Check(action="warn"),
-    "length_ratio": Check(action="warn"),
+    name: check for name, check in DEFAULT_CHECKS.items() if name not in _OF_ROUNDS
 }
 """The checks of a user's own pairs, as they come; those on scores and rounds come later."""
 
