@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
-from spa.files import hash_file
+from spa.files import hash_file, replace_file
 from spa.layout import Layout
 
 if TYPE_CHECKING:
@@ -24,7 +24,11 @@ EXPERIMENT = "spa"
 
 def tracking_uri(layout: Layout) -> str:
     """Where runs are kept: MLFLOW_TRACKING_URI, or a database beside dvc.yaml."""
-    return os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{layout.root / 'mlflow.db'}"
+    return os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{_database(layout)}"
+
+
+def _database(layout: Layout) -> Path:
+    return layout.root / "mlflow.db"
 
 
 def pipeline_key(layout: Layout) -> str:
@@ -44,10 +48,11 @@ def dvc_md5(layout: Layout, path: Path) -> str:
 def tolerant(call: Any, *args: Any, **kwargs: Any) -> Any:
     """Call MLflow; say once that it cannot be reached, and go on without it."""
     from mlflow.exceptions import MlflowException
+    from sqlalchemy.exc import SQLAlchemyError
 
     try:
         return call(*args, **kwargs)
-    except (MlflowException, OSError) as error:
+    except (MlflowException, SQLAlchemyError, OSError) as error:
         if not getattr(tolerant, "said", False):
             reason = " ".join(str(error).split())[:160]
             print(
@@ -59,7 +64,11 @@ def tolerant(call: Any, *args: Any, **kwargs: Any) -> Any:
 
 
 def connect(layout: Layout) -> "MlflowClient":
-    """A client of the tracking server, with telemetry off and short patience."""
+    """A client of the tracking server, with telemetry off and short patience.
+
+    A database of the pipeline's own is made beside its place: MLflow takes seconds to make one,
+    and cannot go on with half of one should it be killed meanwhile.
+    """
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "10")
@@ -70,6 +79,10 @@ def connect(layout: Layout) -> "MlflowClient":
         logging.getLogger(name).setLevel(logging.WARNING)
     from mlflow import MlflowClient
 
+    own = _database(layout)
+    if tracking_uri(layout) == f"sqlite:///{own}" and not own.exists():
+        with replace_file(own) as new:
+            MlflowClient(f"sqlite:///{new}").search_experiments(max_results=1)
     return MlflowClient(tracking_uri(layout))
 
 

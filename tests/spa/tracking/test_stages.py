@@ -11,7 +11,7 @@ from spa.files import write_table
 from spa.layout import Layout
 from spa.records import TrainingRow
 from spa.tracking.rounds import log_rounds
-from spa.tracking.server import EXPERIMENT, dvc_md5, pipeline_key, tracking_uri
+from spa.tracking.server import EXPERIMENT, dvc_md5, pipeline_key, tolerant, tracking_uri
 from spa.tracking.stages import track
 
 ROWS: list[dict[str, Any]] = [
@@ -133,3 +133,32 @@ def test_a_server_that_cannot_be_reached_is_said_and_stops_nothing(
         done.append(layout.root)
     assert done
     assert "warning: MLflow cannot be reached" in capsys.readouterr().err
+
+
+def test_a_damaged_database_is_said_and_stops_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    monkeypatch.setattr(tolerant, "said", False, raising=False)
+    (tmp_path / "params.yaml").write_text("seed: 1\n")
+    (tmp_path / "mlflow.db").write_bytes(b"no database" * 100)
+    with track(Layout(tmp_path), "judge", 1, {}) as run:
+        run.metrics({"a": 1.0})
+    assert "warning: MLflow cannot be reached" in capsys.readouterr().err
+    assert (tmp_path / "mlflow.db").read_bytes() == b"no database" * 100
+
+
+def test_nothing_half_made_is_taken_for_the_database(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What a process that was killed while it made the database leaves behind."""
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    (tmp_path / "params.yaml").write_text("seed: 1\n")
+    (tmp_path / "data" / "raw").mkdir(parents=True)
+    left = tmp_path / ".mlflow.db.999999999.tmp"
+    left.write_bytes(b"half a database")
+    layout = Layout(tmp_path)
+    with track(layout, "judge", 1, {}):
+        pass
+    assert not left.exists()
+    assert len(_runs(layout, "attributes.run_name = 'judge@1'")) == 1
