@@ -25,9 +25,9 @@ from spa.files import read_table, write_json, write_table
 from spa.judging import make_pairs, make_scores
 from spa.layout import Layout
 from spa.manifest import policy_hash, write_manifest
-from spa.origins import draw_pools
 from spa.param_files import load_params
 from spa.params import Params
+from spa.raw_data import draw_pools, read_raw_data
 from spa.records import (
     FlaggedPair,
     JudgedPair,
@@ -154,7 +154,7 @@ def _policy(layout: Layout, name: str) -> None:
 
 
 def _pools(layout: Layout, params: Params, _: str) -> None:
-    pools = draw_pools(layout, params)
+    pools = draw_pools(params, read_raw_data(layout, params.split))
     for name in ("seed", "gold", "hidden_gold"):
         write_table(layout.pool(name), getattr(pools, name), Pair)
     for name, rows in {

@@ -1,4 +1,4 @@
-"""Where in data/raw a prompt or pair came from, file and row, and the pools drawn from it."""
+"""Where in data/raw a prompt or pair came from: file and row."""
 
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
@@ -7,14 +7,13 @@ from typing import Any
 from spa.errors import InputError
 from spa.files import hash_file
 from spa.importing.files import read_rows
-from spa.importing.instructions import instruction_of, read_instructions
-from spa.importing.pairs import pair_of, read_pairs
-from spa.importing.prompts import prompt_of, read_prompts
+from spa.importing.instructions import instruction_of
+from spa.importing.pairs import pair_of
+from spa.importing.prompts import prompt_of
 from spa.importing.row import Row
 from spa.layout import Layout
-from spa.params import Params, Split
+from spa.params import Split
 from spa.records import pair_hash
-from spa.splits import Pools, flip_labels, partition
 
 
 @dataclass(frozen=True)
@@ -70,32 +69,3 @@ def origins_or_reason(
         return find_origins(layout, split, prompt_ids), None
     except InputError as error:
         return [], str(error)
-
-
-def draw_pools(layout: Layout, params: Params, *, without: str | None = None) -> Pools:
-    """The pools that stage `split` draws from the raw data, less one prompt where it is named.
-
-    Raises:
-        InputError: the raw data cannot be read or is too little.
-    """
-    split, root = params.split, layout.root
-    pairs = read_pairs(split.source, root, system=split.system).pairs if split.source else []
-    prompts = read_prompts(split.prompts, root, system=split.system) if split.prompts else []
-    given = (
-        [i.prompt for i in read_instructions(split.instructions, root, system=split.system)]
-        if split.instructions
-        else None
-    )
-    pools = partition(
-        [pair for pair in pairs if pair.prompt_id != without],
-        [prompt for prompt in prompts if prompt.prompt_id != without],
-        seed=params.seed,
-        seed_pairs=split.seed_pairs,
-        development=split.development,
-        test=split.test,
-        gold=split.gold,
-        round_sizes={name: line.prompts for name, line in params.rounds.items()},
-        instructions=None if given is None else [p for p in given if p.prompt_id != without],
-    )
-    pools.seed[:] = flip_labels(pools.seed, split.flip_seed_labels, seed=params.seed, name="seed")
-    return pools

@@ -7,8 +7,9 @@ from spa.errors import SpaError
 from spa.files import read_json
 from spa.layout import Layout
 from spa.lineage import LABELLED, pick, policy, rows_of
-from spa.origins import describe_origin, draw_pools, origins_or_reason
+from spa.origins import describe_origin, origins_or_reason
 from spa.params import Params
+from spa.raw_data import pools_as_split, read_raw_data
 from spa.records import SCHEMA_VERSION, JudgedPair, Pair, Prompt, Response, TrainingRow
 
 
@@ -105,7 +106,8 @@ def _redo(
     """
     names = [*LABELLED, "development", "test", *params.rounds]
     try:
-        before, after = draw_pools(layout, params), draw_pools(layout, params, without=own)
+        raw = read_raw_data(layout, params.split)
+        before, after = (pools_as_split(params, given) for given in (raw, raw.without(own)))
         changed = [n for n in names if _ids(before, n) != _ids(after, n)]
         reason = None
     except SpaError as error:

@@ -1,11 +1,15 @@
 """Stage `split`: draw all pools from the raw data."""
 
+from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from stages._context import stage_context
 
 if TYPE_CHECKING:
     from spa.importing.instructions import Instruction
+    from spa.layout import Layout
+    from spa.records import Prompt
 
 
 def main() -> None:
@@ -15,64 +19,50 @@ def main() -> None:
     that was there before.
     """
     from spa.files import replace_folder, write_json, write_table
-    from spa.importing.instructions import read_instructions
-    from spa.importing.pairs import read_pairs
-    from spa.importing.prompts import read_prompts
     from spa.manifest import write_manifest
+    from spa.raw_data import draw_pools, flip_seed_labels, read_raw_data
     from spa.records import Pair, Prompt
-    from spa.splits import flip_labels, partition
     from spa.tracking.stages import track
 
     with stage_context() as here:
-        layout, split, seed = here.layout, here.params.split, here.params.seed
+        layout, split = here.layout, here.params.split
         with track(layout, "split", None, split.model_dump()) as run:
-            imported = (
-                read_pairs(split.source, layout.root, system=split.system) if split.source else None
-            )
-            instructions = (
-                read_instructions(split.instructions, layout.root, system=split.system)
-                if split.instructions
-                else None
-            )
-            pools = partition(
-                imported.pairs if imported else [],
-                read_prompts(split.prompts, layout.root, system=split.system)
-                if split.prompts
-                else [],
-                seed=seed,
-                seed_pairs=split.seed_pairs,
-                development=split.development,
-                test=split.test,
-                gold=split.gold,
-                round_sizes={name: line.prompts for name, line in here.params.rounds.items()},
-                instructions=[i.prompt for i in instructions] if instructions else None,
-            )
-            seeds = flip_labels(pools.seed, split.flip_seed_labels, seed=seed, name="seed")
+            raw = read_raw_data(layout, split)
+            pools = draw_pools(here.params, raw)
+            seeds = flip_seed_labels(here.params, pools.seed)
             pairs = {"seed": seeds, "gold": pools.gold, "hidden_gold": pools.hidden_gold}
-            turned = [b.pair_id for a, b in zip(pools.seed, seeds, strict=True) if a != b]
             prompts = {"test": pools.test, "development": pools.development, **pools.rounds}
             with replace_folder(layout.pools) as folder:
                 for name, rows in pairs.items():
-                    write_table(folder / f"{name}.parquet", rows, Pair)
+                    write_table(folder / layout.pool(name).name, rows, Pair)
                 for name, questions in prompts.items():
-                    write_table(folder / f"{name}.parquet", questions, Prompt)
-                before: list[Prompt] = []
-                for name, questions in pools.rounds.items():
-                    write_table(folder / layout.earlier(name).name, before, Prompt)
-                    before = [*before, *questions]
+                    write_table(folder / layout.pool(name).name, questions, Prompt)
+                _write_earlier(folder, layout, pools.rounds)
+                turned = [b.pair_id for a, b in zip(pools.seed, seeds, strict=True) if a != b]
                 write_json(folder / layout.flipped_seed.name, turned)
-                given = reference_outputs((instructions or [])[: split.test])
+                given = reference_outputs((raw.instructions or [])[: split.test])
                 write_json(folder / layout.reference_outputs.name, given)
-            counts = {name: len(rows) for name, rows in pairs.items()}
-            counts |= {name: len(questions) for name, questions in prompts.items()}
+            counts = {name: len(own) for name, own in pairs.items()}
+            counts |= {name: len(own) for name, own in prompts.items()}
             run.metrics({f"pool/{name}": count for name, count in counts.items()})
         write_manifest(layout, "split")
-        if imported:
-            print(f"split: {imported.summary(str(split.source))}")
+        if raw.summary:
+            print(f"split: {raw.summary}")
         print("split: " + ", ".join(f"{name} {count}" for name, count in counts.items()))
 
 
-def reference_outputs(instructions: "list[Instruction]") -> list[dict[str, Any]]:
+def _write_earlier(folder: Path, layout: "Layout", rounds: "dict[str, list[Prompt]]") -> None:
+    """For every round, the prompts of the rounds before it."""
+    from spa.files import write_table
+    from spa.records import Prompt
+
+    before: list[Prompt] = []
+    for name, questions in rounds.items():
+        write_table(folder / layout.earlier(name).name, before, Prompt)
+        before = [*before, *questions]
+
+
+def reference_outputs(instructions: "Sequence[Instruction]") -> list[dict[str, Any]]:
     """The answers that instructions come with, as AlpacaEval's outputs."""
     return [
         {

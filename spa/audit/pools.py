@@ -7,8 +7,8 @@ from spa.audit.findings import Findings
 from spa.errors import ArtefactError, SpaError
 from spa.files import read_columns, read_json
 from spa.layout import Layout
-from spa.origins import draw_pools
 from spa.params import Params
+from spa.raw_data import pools_as_split, read_raw_data
 from spa.records import Pair, Prompt, Record, content_hash, prompt_hash
 
 PAIR_POOLS = ("seed", "gold", "hidden_gold")
@@ -58,7 +58,7 @@ def audit_pools(
         found.note("data/raw changed: the pools were not drawn again from it")
         return pools
     try:
-        drawn = draw_pools(layout, params)
+        drawn = pools_as_split(params, read_raw_data(layout, params.split))
     except SpaError as error:
         found.note(f"the pools cannot be drawn again: {error}")
         return pools

@@ -1,31 +1,21 @@
 """The user's data: can every row be read, and is there enough for the pools?"""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
 from spa.doctor.finding import SHOWN, Finding, fault, faults_or_ok, note, ok
 from spa.errors import InputError
 from spa.importing.files import scan_rows
-from spa.importing.instructions import read_instructions
+from spa.importing.instructions import Instruction, read_instructions
 from spa.importing.pairs import pair_of, triple
 from spa.importing.prompts import prompt_of
 from spa.importing.row import Row, RowError
 from spa.params import Params, Split
-from spa.records import Pair, Prompt
-from spa.splits import Pools, partition
+from spa.raw_data import RawData, draw_pools
+from spa.splits import Pools
 
 T = TypeVar("T")
-
-
-@dataclass(frozen=True)
-class RawData:
-    """What `split` would read."""
-
-    pairs: list[Pair]
-    prompts: list[Prompt]
-    instructions: list[Prompt] | None
 
 
 def check_data(split: Split, root: Path) -> tuple[RawData | None, list[Finding]]:
@@ -70,7 +60,7 @@ def _scan(
     return rows
 
 
-def _instructions(split: Split, root: Path, findings: list[Finding]) -> list[Prompt]:
+def _instructions(split: Split, root: Path, findings: list[Finding]) -> list[Instruction]:
     source = split.instructions
     if not source or _away("instructions", source, root, findings):
         return []
@@ -80,7 +70,7 @@ def _instructions(split: Split, root: Path, findings: list[Finding]) -> list[Pro
         findings.append(fault("data", f"split.instructions: {error}"))
         return []
     findings.append(ok("data", f"{source}: {len(given)} rows"))
-    return [one.prompt for one in given]
+    return given
 
 
 def _away(key: str, source: str, root: Path, findings: list[Finding]) -> bool:
@@ -93,19 +83,8 @@ def _away(key: str, source: str, root: Path, findings: list[Finding]) -> bool:
 
 def check_pools(params: Params, data: RawData) -> tuple[Pools | None, list[Finding]]:
     """Draw all pools, as `split` would."""
-    split = params.split
     try:
-        pools = partition(
-            data.pairs,
-            data.prompts,
-            seed=params.seed,
-            seed_pairs=split.seed_pairs,
-            development=split.development,
-            test=split.test,
-            gold=split.gold,
-            round_sizes={name: line.prompts for name, line in params.rounds.items()},
-            instructions=data.instructions,
-        )
+        pools = draw_pools(params, data)
     except InputError as error:
         return None, [fault("pools", error)]
     asked = sum(map(len, pools.rounds.values()))

@@ -7,7 +7,7 @@ from pydantic import ValidationError
 
 from spa.compute import Compute
 from spa.doctor.budget import check_budget
-from spa.doctor.data import RawData, check_data, check_pools
+from spa.doctor.data import check_data, check_pools
 from spa.doctor.finding import Finding, fault, faults_or_ok, note
 from spa.doctor.machine import check_device, check_room, check_versions
 from spa.doctor.services import check_endpoint, check_remote, check_tracking
@@ -20,6 +20,7 @@ from spa.param_files import read_params
 from spa.params import Params, Split
 from spa.planning import PipelinePlan, plan_pipeline
 from spa.planning.size import base_folder
+from spa.raw_data import RawData
 from spa.splits import Pools
 
 
