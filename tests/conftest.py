@@ -1,6 +1,9 @@
 """What all tests share: a tiny model and tokenizer made on the spot, and silence from libraries."""
 
+import gc
 import os
+
+gc.disable()  # while tests are collected: it would look at all that is imported again and again
 
 for _name in ("HF_HUB_OFFLINE", "DO_NOT_TRACK", "MLFLOW_DISABLE_TELEMETRY", "DVC_NO_ANALYTICS"):
     os.environ[_name] = "1"
@@ -16,9 +19,15 @@ from spa.layout import Layout
 from spa.models import Policy, load_policy
 from spa.param_files import load_params
 from spa.sources import materialise
+from spa.tracking.server import connect
 from tests.tiny import write_tiny_model
 
 torch.set_num_threads(1)  # tiny models gain nothing from more, and tests may share the machine
+
+
+def pytest_collection_finish() -> None:
+    gc.freeze()
+    gc.enable()
 
 
 @pytest.fixture(scope="session")
@@ -59,6 +68,16 @@ def exported_run(tiny_folder: Path, tmp_path_factory: pytest.TempPathFactory) ->
     from tests.exported_run import write_run
 
     return write_run(tmp_path_factory.mktemp("exported") / "run", tiny_folder)
+
+
+@pytest.fixture(scope="session")
+def database(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """MLflow's database before its first run, to be copied: making one takes seconds."""
+    layout = Layout(tmp_path_factory.mktemp("mlflow"))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.delenv("MLFLOW_TRACKING_URI", raising=False)
+        connect(layout)
+    return layout.root / "mlflow.db"
 
 
 @pytest.fixture

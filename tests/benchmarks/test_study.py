@@ -51,13 +51,20 @@ def test_holm_by_hand() -> None:
     assert study.holm({"a": 0.9, "b": 0.8}) == {"b": 1.0, "a": 1.0}
 
 
+@pytest.fixture
+def few_resamples(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A tenth of a study's resamples: what is said here is far from any edge."""
+    monkeypatch.setattr(study, "RESAMPLES", 1_000)
+
+
+@pytest.mark.usefixtures("few_resamples")
 def test_an_effect_that_seeds_disagree_on_has_a_wider_interval_than_one_they_share() -> None:
     shared, p_shared = study.over_seeds([[0.2, 0.4] * 50] * 3)
     split, p_split = study.over_seeds([[1.1, 1.3] * 50, [0.2, 0.4] * 50, [-0.7, -0.5] * 50])
     assert shared.mean == pytest.approx(split.mean) == pytest.approx(0.3)
     assert shared.low > 0.25
     assert split.low < 0 < split.high
-    assert p_shared == pytest.approx(1e-4)
+    assert p_shared == pytest.approx(1e-3)
     assert p_split > 0.1
 
 
@@ -80,11 +87,13 @@ def _table(*rows: dict[str, object]) -> str:
     return controlled_tables.tables(rows, ("easy",), ("spa", "random", "oracle", "inverted"))
 
 
+@pytest.mark.usefixtures("few_resamples")
 def test_the_gap_recovered_is_spas_share_of_the_oracles_gain() -> None:
     assert "Gap recovered: 0.60 of" in _table(_arm("spa", 0.12), _arm("oracle", 0.2))
     assert "Gap recovered: not told" in _table(_arm("spa", 0.12), _arm("oracle", 0.0))
 
 
+@pytest.mark.usefixtures("few_resamples")
 def test_random_labels_are_equivalent_only_within_the_margin() -> None:
     """Equal spread in both rounds: the paired gain is the same at every prompt."""
     assert "Random labels are equivalent" in _table(_arm("random", 0.02))
@@ -92,6 +101,7 @@ def test_random_labels_are_equivalent_only_within_the_margin() -> None:
     assert "not shown to be equivalent" in _table(_arm("random", -0.04))
 
 
+@pytest.mark.usefixtures("few_resamples")
 def test_inverted_labels_are_said_to_fall_only_where_they_do() -> None:
     assert "Inverted labels fell" in _table(_arm("inverted", -0.05))
     assert "Inverted labels did not clearly fall" in _table(_arm("inverted", 0.05))

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from accelerate import Accelerator
 
 from spa.compute import Compute
 from spa.encoding import TokenSequence
@@ -178,7 +179,7 @@ def test_the_threshold_of_a_step_knows_earlier_steps_only(tiny_folder: Path) -> 
                 assert min(seen) <= row.threshold <= max(seen)
 
 
-@pytest.mark.parametrize("micro_pairs", [1, 2, 4, 8])
+@pytest.mark.parametrize("micro_pairs", [1, 3, 8])
 def test_k_percent_are_flagged_at_any_micro_batch(tiny_folder: Path, micro_pairs: int) -> None:
     """The authors' code compares micro-batch means and flags 20 to 34 %.
 
@@ -186,13 +187,13 @@ def test_k_percent_are_flagged_at_any_micro_batch(tiny_folder: Path, micro_pairs
     has just begun to move spreads them itself, more than a tenth lie below the tenth before.
     """
     random = np.random.default_rng(5)
-    pairs = [replace(p, reference=tuple(random.normal(-50, 5, 2))) for p in _pairs(480)]
+    pairs = [replace(p, reference=tuple(random.normal(-50, 5, 2))) for p in _pairs(320)]
     _, log = _train(
         tiny_folder, pairs=pairs, micro_pairs=micro_pairs, learning_rate=1e-6, batch_size=8,
         epochs=1, noise_share=0.1, noise_window=50,
     )  # fmt: skip
     looked = [row for row in log if row.threshold is not None]
-    assert len(looked) >= 400
+    assert len(looked) >= 240
     assert sum(row.flagged for row in looked) / len(looked) == pytest.approx(0.1, abs=0.03)
 
 
@@ -242,3 +243,11 @@ def test_too_few_pairs_and_too_long_pairs_are_refused(tiny_folder: Path) -> None
 def test_a_loss_that_is_no_number_stops_and_names_its_pairs(tiny_folder: Path) -> None:
     with pytest.raises(TrainingError, match=r"loss of step \d+ is not a finite number, at pairs"):
         _train(tiny_folder, learning_rate=1e30, max_grad_norm=1e30, epochs=5)
+
+
+def test_more_processes_than_pairs_in_a_step_are_refused(
+    tiny_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Accelerator, "num_processes", 8)
+    with pytest.raises(TrainingError, match="started as 8 processes; wanted at most one for each"):
+        _train(tiny_folder, pairs=_pairs())

@@ -1,24 +1,38 @@
 """The command line: help that loads nothing, errors that are one line."""
 
 import json
+import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from stages._app import STAGES, TOOLS
+from stages._app import STAGES, TOOLS, run
 from tests.pipeline.tiny_params import write_pipeline
+
+Spa = Callable[..., tuple[int, str, str]]
 
 SPA = [sys.executable, "-c", "from stages._app import run; run()"]
 
 
-def _spa(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([*SPA, *arguments], cwd=cwd, capture_output=True, text=True, check=False)
+@pytest.fixture
+def spa(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Spa:
+    """Run `spa` in a folder, within this process: exit code, output and errors."""
+
+    def call(*arguments: str, cwd: Path) -> tuple[int, str, str]:
+        monkeypatch.chdir(cwd)
+        with pytest.raises(SystemExit) as stop:
+            run(list(arguments))
+        return int(stop.value.code or 0), *capsys.readouterr()
+
+    return call
 
 
 @pytest.fixture
-def pipeline(tmp_path: Path, tiny_folder: Path) -> Path:
+def pipeline(tmp_path: Path, tiny_folder: Path, database: Path) -> Path:
+    shutil.copy(database, tmp_path)
     return write_pipeline(tmp_path, tiny_folder)
 
 
@@ -35,62 +49,63 @@ def test_help_names_every_command_and_loads_no_heavy_library(tmp_path: Path) -> 
         assert f" {name} " in done.stdout
 
 
-def test_every_stage_has_a_file_and_a_help(tmp_path: Path) -> None:
-    for name in STAGES:
-        done = _spa(name, "--help", cwd=tmp_path)
-        assert done.returncode == 0
-        assert len(done.stdout) > 200
-
-
-def test_outside_a_pipeline_it_says_so(tmp_path: Path) -> None:
-    done = _spa("split", cwd=tmp_path)
+def test_an_error_is_one_line_and_exit_code_1_of_the_process(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [*SPA, "split"], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
     assert done.returncode == 1
     assert done.stderr.startswith("error: ")
     assert "found no dvc.yaml here or in a folder above" in done.stderr
     assert done.stderr.count("\n") == 1
 
 
-def test_a_row_without_chosen_stops_split_with_one_line(pipeline: Path) -> None:
+@pytest.mark.parametrize("name", [*STAGES, *TOOLS])
+def test_every_command_has_a_file_and_a_help(spa: Spa, tmp_path: Path, name: str) -> None:
+    code, out, _ = spa(name, "--help", cwd=tmp_path)
+    assert code == 0
+    assert len(out) > 200
+
+
+def test_a_row_without_chosen_stops_split_with_one_line(spa: Spa, pipeline: Path) -> None:
     file = pipeline / "data" / "raw" / "pairs.jsonl"
     lines = file.read_text().splitlines()
     row = json.loads(lines[4])
     del row["chosen"]
     lines[4] = json.dumps(row)
     file.write_text("\n".join(lines))
-    done = _spa("split", cwd=pipeline)
-    assert done.returncode == 1
-    assert done.stderr.startswith("error: data/raw/pairs.jsonl, row 5, field 'chosen': missing")
-    assert done.stderr.count("\n") == 1
+    code, _, error = spa("split", cwd=pipeline)
+    assert code == 1
+    assert error.startswith("error: data/raw/pairs.jsonl, row 5, field 'chosen': missing")
+    assert error.count("\n") == 1
     assert not (pipeline / "data" / "pools").exists()
 
 
-def test_wrong_params_stop_every_stage_with_one_line(pipeline: Path) -> None:
+def test_wrong_params_stop_every_stage_with_one_line(spa: Spa, pipeline: Path) -> None:
     params = pipeline / "params.yaml"
     params.write_text(params.read_text().replace("alpha: 0.1", "alpha: 7"))
-    done = _spa("judge", "--round", "1", cwd=pipeline)
-    assert done.returncode == 1
-    assert done.stderr.startswith("error: params.yaml: train.alpha: found 7")
-    assert done.stderr.count("\n") == 1
+    for stage in (["split"], ["judge", "--round", "1"], ["evaluate", "--base"], ["report"]):
+        code, _, error = spa(*stage, cwd=pipeline)
+        assert code == 1
+        assert error.startswith("error: params.yaml: train.alpha: found 7")
+        assert error.count("\n") == 1
 
 
-def test_wrong_usage_is_exit_code_2(pipeline: Path) -> None:
-    assert _spa("judge", cwd=pipeline).returncode == 2
-    assert _spa("evaluate", cwd=pipeline).returncode == 2
-    assert _spa("nothing", cwd=pipeline).returncode == 2
+def test_wrong_usage_is_exit_code_2(spa: Spa, pipeline: Path) -> None:
+    for name in ("judge", "evaluate", "nothing"):
+        assert spa(name, cwd=pipeline)[0] == 2
 
 
-def test_commands_act_on_the_pipeline_around_them(pipeline: Path) -> None:
-    deep = pipeline / "data" / "raw"
-    done = _spa("split", cwd=deep)
-    assert done.returncode == 0, done.stderr
+def test_commands_act_on_the_pipeline_around_them(spa: Spa, pipeline: Path) -> None:
+    code, _, error = spa("split", cwd=pipeline / "data" / "raw")
+    assert code == 0, error
     assert (pipeline / "data" / "pools" / "seed.parquet").exists()
 
 
-def test_a_stage_whose_input_is_missing_says_what_to_run(pipeline: Path) -> None:
-    done = _spa("judge", "--round", "1", cwd=pipeline)
-    assert done.returncode == 1
-    assert "data/round-1/responses.parquet: not found" in done.stderr
-    assert "dvc repro" in done.stderr
+def test_a_stage_whose_input_is_missing_says_what_to_run(spa: Spa, pipeline: Path) -> None:
+    code, _, error = spa("judge", "--round", "1", cwd=pipeline)
+    assert code == 1
+    assert "data/round-1/responses.parquet: not found" in error
+    assert "dvc repro" in error
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="tells glibc, which only Linux has")

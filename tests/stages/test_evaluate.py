@@ -16,8 +16,11 @@ from tests.spa.annotation.fault_server import serve, wrong_key
 
 
 @pytest.fixture
-def layout(tmp_path: Path, tiny_folder: Path, monkeypatch: pytest.MonkeyPatch) -> Layout:
+def layout(
+    tmp_path: Path, tiny_folder: Path, database: Path, monkeypatch: pytest.MonkeyPatch
+) -> Layout:
     found = Layout(write_pipeline(tmp_path / "pipeline", tiny_folder))
+    shutil.copy(database, found.root)
     monkeypatch.chdir(found.root)
     base.main()
     split.main()

@@ -38,18 +38,12 @@ def _pair(number: int, chosen: str = GOOD, rejected: str = OTHER) -> JudgedPair:
     )
 
 
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """One database of MLflow for all tests here, as making one takes seconds."""
-    return f"sqlite:///{tmp_path_factory.mktemp('mlflow')}/mlflow.db"
-
-
 @pytest.fixture
 def layout(
-    tmp_path: Path, tiny_folder: Path, server: str, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, tiny_folder: Path, database: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Layout:
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", server)
     layout = Layout(write_pipeline(tmp_path, tiny_folder, filter={"max_flagged": 0.5}))
+    shutil.copy(database, layout.root)
     held_out = [{"role": "user", "content": "Why does bread number 3 rise?"}]
     write_table(layout.pool("development"), [], Prompt)
     write_table(layout.pool("test"), [Prompt(prompt_id="q3", prompt=held_out)], Prompt)

@@ -29,8 +29,9 @@ def pretrained(other_folder: Path, tmp_path: Path) -> Path:
     return folder
 
 
-def _pipeline(folder: Path, source: Path, policy: Path) -> Layout:
+def _pipeline(folder: Path, source: Path, policy: Path, database: Path) -> Layout:
     root = write_pipeline(folder, source, base={"policy": str(policy)})
+    shutil.copy(database, root)
     params = yaml.safe_load((root / "params.yaml").read_text())
     params["split"] |= {"seed_pairs": 0, "gold": 0, "source": None}
     (root / "params.yaml").write_text(yaml.safe_dump(params, sort_keys=False))
@@ -38,9 +39,13 @@ def _pipeline(folder: Path, source: Path, policy: Path) -> Layout:
 
 
 def test_round_one_is_judged_by_the_instruct_model_against_its_base(
-    pretrained: Path, tiny_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    pretrained: Path,
+    tiny_folder: Path,
+    database: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    layout = _pipeline(tmp_path / "pipeline", pretrained, tiny_folder)
+    layout = _pipeline(tmp_path / "pipeline", pretrained, tiny_folder, database)
     monkeypatch.chdir(layout.root)
     base.main()
     split.main()
@@ -62,14 +67,18 @@ def test_round_one_is_judged_by_the_instruct_model_against_its_base(
 
 
 def test_a_policy_with_other_tokens_is_refused(
-    pretrained: Path, tiny_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    pretrained: Path,
+    tiny_folder: Path,
+    database: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     other = tmp_path / "other"
     shutil.copytree(tiny_folder, other)
     tokenizer = AutoTokenizer.from_pretrained(other)
     tokenizer.add_tokens([f"<new-{n}>" for n in range(40)])
     tokenizer.save_pretrained(other)
-    layout = _pipeline(tmp_path / "pipeline", pretrained, other)
+    layout = _pipeline(tmp_path / "pipeline", pretrained, other, database)
     monkeypatch.chdir(layout.root)
     with pytest.raises(ModelError, match=r"base.policy: its tokenizer does not fit base.source"):
         base.main()

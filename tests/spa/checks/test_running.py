@@ -41,22 +41,25 @@ FAULTS = {
     "cut:rejected": {"rejected_finish_reason": "length"},
     "repetition:chosen": {"chosen": "It rises again. " * 8},
     "repetition:rejected": {"rejected": "It rises again. " * 8},
-    "prompt_echo:chosen": {"chosen": "Why does bread number 7 rise so high?"},
-    "prompt_echo:rejected": {"rejected": "Why does bread number 7 rise so high?"},
+    "prompt_echo:chosen": {"chosen": "Why does bread number 9 rise so high?"},
+    "prompt_echo:rejected": {"rejected": "Why does bread number 10 rise so high?"},
     "template_leak:chosen": {"chosen": GOOD + "<|im_end|>"},
     "template_leak:rejected": {"rejected": OTHER + "\nHuman: more"},
     "tie": {"margin": -0.0005},
 }
 
 
-@pytest.mark.parametrize("reason", FAULTS)
-def test_each_fault_is_found_among_good_pairs_and_only_there(reason: str) -> None:
-    pairs = [_pair(number) for number in range(6)] + [_pair(7, **FAULTS[reason])] + [_pair(8)]
+def test_each_fault_is_found_among_good_pairs_and_only_there() -> None:
+    good = [_pair(number) for number in range(100, 106)]
+    faulty = {f"p{number}": reason for number, reason in enumerate(FAULTS)}
+    pairs = [*good[:3], *(_pair(n, **FAULTS[r]) for n, r in enumerate(FAULTS)), *good[3:]]
     outcome = run_checks(pairs, ALL, held_out=set())
-    assert [flag.pair.pair_id for flag in outcome.flagged] == ["p7"]
-    assert reason in outcome.flagged[0].reasons
-    assert outcome.counts[reason] == 1
-    assert [pair.pair_id for pair in outcome.kept] == [f"p{n}" for n in (0, 1, 2, 3, 4, 5, 8)]
+    found = {flag.pair.pair_id: flag.reasons for flag in outcome.flagged}
+    assert list(found) == list(faulty)
+    for name, reason in faulty.items():
+        assert reason in found[name]
+        assert outcome.counts[reason] == sum(reason in reasons for reasons in found.values())
+    assert outcome.kept == good
 
 
 def test_a_held_out_prompt_is_an_overlap() -> None:

@@ -1,5 +1,6 @@
 """The model registry on a real database: policies by reference, ranked, one champion."""
 
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,8 @@ ROWS: list[dict[str, Any]] = [
 
 
 @pytest.fixture
-def layout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Layout:
+def layout(tmp_path: Path, database: Path, monkeypatch: pytest.MonkeyPatch) -> Layout:
+    shutil.copy(database, tmp_path)
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
     (tmp_path / "params.yaml").write_text("seed: 1\n")
     found = Layout(tmp_path)

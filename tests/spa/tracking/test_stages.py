@@ -1,5 +1,6 @@
 """MLflow on a real database: one parent, children under it, curves that are written once."""
 
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -23,8 +24,9 @@ ROWS: list[dict[str, Any]] = [
 
 
 @pytest.fixture(scope="module")
-def layout(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Layout]:
+def layout(tmp_path_factory: pytest.TempPathFactory, database: Path) -> Iterator[Layout]:
     root = tmp_path_factory.mktemp("tracked")
+    shutil.copy(database, root)
     (root / "params.yaml").write_text("seed: 1\ntrain: {beta: 0.1}\n")
     (root / "data" / "raw").mkdir(parents=True)
     (root / "data" / "raw" / "pairs.jsonl").write_text("{}\n")

@@ -9,10 +9,8 @@ from typing import Any
 
 import pytest
 import torch
-from accelerate import Accelerator
 
-from spa.errors import TrainingError
-from tests.spa.test_training import _pairs, _train, _weights
+from tests.spa.test_training import _train, _weights
 
 ROOT = Path(__file__).parents[2]
 CHANGES: dict[str, Any] = {"lambda": 0.5, "alpha": 0.3, "batch_size": 5, "epochs": 3}
@@ -20,7 +18,7 @@ SCRIPT = """
 import json, os, sys
 from pathlib import Path
 import torch
-from tests.spa.test_training_processes import CHANGES
+from tests.pipeline.test_two_processes import CHANGES
 from tests.spa.test_training import _train, _weights
 torch.set_num_threads(1)
 folder, out = map(Path, sys.argv[1:])
@@ -31,6 +29,7 @@ torch.save(_weights(policy), out / f"{rank}.pt")
 """
 
 
+@pytest.mark.slow
 def test_two_processes_train_as_one_does(tiny_folder: Path, tmp_path: Path) -> None:
     script = tmp_path / "script.py"
     script.write_text(SCRIPT)
@@ -52,11 +51,3 @@ def test_two_processes_train_as_one_does(tiny_folder: Path, tmp_path: Path) -> N
     weights = [torch.load(tmp_path / f"{rank}.pt", weights_only=True) for rank in (0, 1)]
     assert torch.equal(*weights)
     torch.testing.assert_close(weights[0], _weights(one), atol=1e-4, rtol=1e-3)
-
-
-def test_more_processes_than_pairs_in_a_step_are_refused(
-    tiny_folder: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(Accelerator, "num_processes", 8)
-    with pytest.raises(TrainingError, match="started as 8 processes; wanted at most one for each"):
-        _train(tiny_folder, pairs=_pairs())
