@@ -6,7 +6,7 @@ export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 unexport PYTHONDONTWRITEBYTECODE
 INSTALLED := $(VENV)/.installed
 
-.PHONY: install repro test test-all repro-tiny chaos check format ui
+.PHONY: install repro test test-all repro-tiny chaos full-disk check format ui
 
 install: $(INSTALLED)
 
@@ -27,13 +27,16 @@ test: install  ## the fast tests, two at a time
 	OMP_NUM_THREADS=1 python -m pytest -m "not slow" --numprocesses 2 --dist loadfile
 
 repro-tiny: install  ## the whole pipeline on a tiny model made on the spot
-	python -m pytest tests/pipeline
+	python -m pytest tests/pipeline -m "not exhaustive"
 
 test-all: install  ## every test
 	python -m pytest
 
 chaos: install  ## kill a tiny pipeline at random moments, a hundred times (half an hour)
 	python -m tests.pipeline.chaos --kills 100
+
+full-disk: install  ## let every single write of a tiny pipeline fail once (half an hour)
+	python -m pytest -s tests/pipeline -m exhaustive
 
 check: install  ## formatting, lint, types, layers
 	ruff format --check .

@@ -4,9 +4,11 @@ Outputs are written beside their place and then renamed. DVC hard-links outputs 
 cache, so that writing into an existing file would damage the cache as well.
 """
 
+import errno
 import hashlib
 import json
 import os
+import re
 import shutil
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -21,31 +23,60 @@ from spa.records import SCHEMA_VERSION, Record
 
 R = TypeVar("R", bound=Record)
 _VERSION = b"spa.schema_version"
+_DISK = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS})
+_OS_ERROR = re.compile(r"os error (\d+)")  # as libraries written in Rust say it
 
 
 @contextmanager
 def replace_file(path: Path) -> Iterator[Path]:
-    """Yield a temporary path that becomes `path` if the block succeeds."""
-    temporary = _temporary(path)
-    try:
-        yield temporary
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    """Yield a temporary path that becomes `path` if the block succeeds.
+
+    Raises:
+        ArtefactError: the disk does not take it.
+    """
+    with _told(path):
+        temporary = _temporary(path)
+        try:
+            yield temporary
+            os.replace(temporary, path)
+        finally:
+            temporary.unlink(missing_ok=True)
 
 
 @contextmanager
 def replace_folder(path: Path) -> Iterator[Path]:
-    """Yield a temporary folder that becomes `path`, in place of what lies there."""
-    temporary = _temporary(path)
-    shutil.rmtree(temporary, ignore_errors=True)
-    temporary.mkdir()
-    try:
-        yield temporary
-        shutil.rmtree(path, ignore_errors=True)
-        os.replace(temporary, path)
-    finally:
+    """Yield a temporary folder that becomes `path`, in place of what lies there.
+
+    Raises:
+        ArtefactError: the disk does not take it.
+    """
+    with _told(path):
+        temporary = _temporary(path)
         shutil.rmtree(temporary, ignore_errors=True)
+        temporary.mkdir()
+        try:
+            yield temporary
+            shutil.rmtree(path, ignore_errors=True)
+            os.replace(temporary, path)
+        finally:
+            shutil.rmtree(temporary, ignore_errors=True)
+
+
+@contextmanager
+def _told(path: Path) -> Iterator[None]:
+    """Say in one line that a disk is full, over quota or read-only, whichever library met it."""
+    try:
+        yield
+    except Exception as error:
+        number = getattr(error, "errno", None)
+        if number is None and (found := _OS_ERROR.search(str(error))):
+            number = int(found[1])
+        if number not in _DISK:
+            raise
+        raise ArtefactError(
+            f"{path}: cannot be written ({os.strerror(number)}); what was there before is still "
+            "there; make room and run the command again"
+        ) from error
 
 
 def _temporary(path: Path) -> Path:
