@@ -40,6 +40,7 @@ TOOLS = (
     "lineage",
     "plan",
     "plots",
+    "sample",
     "score",
     "ui",
     "validate",

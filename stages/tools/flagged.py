@@ -5,6 +5,7 @@ from typing import Annotated
 import typer
 
 from stages._context import RoundOption, stage_context
+from stages._terminal import plain
 
 Reason = Annotated[
     str | None,
@@ -36,8 +37,3 @@ def main(round: RoundOption, reason: Reason = None, as_json: Json = False) -> No
         for name, text in {"prompt": row.prompt[-1]["content"], **row.answers}.items():
             print(f"  {name:<8}  {plain(text)}")
     print(f"{len(rows)} rows")
-
-
-def plain(text: str) -> str:
-    """Text on one line, with line ends and all that a terminal would act on as escapes."""
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
