@@ -9,7 +9,7 @@ from spa.files import read_table
 from spa.layout import Layout
 from spa.records import TrainingRow
 from spa.tracking.server import connect, find_children, find_experiment, find_parent, tolerant
-from spa.tracking.stages import child_name, track
+from spa.tracking.stages import child_name, resume, track
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -18,8 +18,9 @@ if TYPE_CHECKING:
 def log_rounds(layout: Layout, rows: Sequence[Mapping[str, Any]]) -> None:
     """Write the figures of every round on the pipeline's run, with step = round.
 
-    Figures that are there already are not written again; training curves of rounds that DVC
-    restored from its cache, and so never ran under this key, are rebuilt from their logs.
+    Figures that are there already are not written again. Training curves are completed from the
+    rounds' logs: of rounds that DVC restored from its cache, and so never ran under this key,
+    and of those that a server missed while it was down.
 
     Args:
         layout: the pipeline.
@@ -50,7 +51,7 @@ def _log_rounds(layout: Layout, rows: Sequence[Mapping[str, Any]]) -> None:
         client.log_batch(parent, metrics=metrics)
     for row in rows:
         if row["round"].isdigit():
-            _rebuild_training(client, experiment, parent, layout, row["round"])
+            _complete_training(client, experiment, parent, layout, row["round"])
     client.set_terminated(parent)
 
 
@@ -70,20 +71,29 @@ def _is_logged(client: "MlflowClient", run: str, name: str, value: float, step: 
     return bool(history) and history[-1].value == value
 
 
-def _rebuild_training(
+def _complete_training(
     client: "MlflowClient", experiment: str, parent: str, layout: Layout, round: str
 ) -> None:
     stage = "seed" if round == "0" else "train"
-    name = child_name(stage, round)
     log = layout.training_log(round)
-    if find_children(client, experiment, parent, name) or not log.exists():
+    if not log.exists():
         return
-    with track(layout, stage, round, {"restored": True}) as run:
-        steps: dict[int, list[TrainingRow]] = {}
-        for row in read_table(log, TrainingRow):
-            steps.setdefault(row.step, []).append(row)
-        for step, members in steps.items():
-            run.metrics(training_curves(members), step=step)
+    steps: dict[int, list[TrainingRow]] = {}
+    for row in read_table(log, TrainingRow):
+        steps.setdefault(row.step, []).append(row)
+    children = find_children(client, experiment, parent, child_name(stage, round))
+    if not children:
+        with track(layout, stage, round, {"restored": True}) as run:
+            for step, members in steps.items():
+                run.metrics(training_curves(members), step=step)
+        return
+    child = children[0].info
+    there = {m.step for m in client.get_metric_history(child.run_id, "train/learning_rate")}
+    missed = {step: members for step, members in steps.items() if step not in there}
+    if missed:
+        with resume(client, child.run_id, layout) as run:
+            for step, members in missed.items():
+                run.metrics(training_curves(members), step=step)
 
 
 def training_curves(rows: Sequence[TrainingRow]) -> dict[str, float]:

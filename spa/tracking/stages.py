@@ -105,6 +105,16 @@ def track(
         yield _Silent()
         return
     client, parent, run_id = opened
+    try:
+        with resume(client, run_id, layout) as run:
+            yield run
+    finally:
+        tolerant(client.set_terminated, parent)
+
+
+@contextmanager
+def resume(client: "MlflowClient", run_id: str, layout: Layout) -> Iterator[Tracker]:
+    """Log more to a run that is there, and end it: failed where the block fails."""
     run = _Run(client, run_id, layout)
     status = "FAILED"
     try:
@@ -113,7 +123,6 @@ def track(
     finally:
         run.flush()
         tolerant(client.set_terminated, run_id, status)
-        tolerant(client.set_terminated, parent)
 
 
 def child_name(stage: str, round: int | str | None) -> str:
