@@ -7,7 +7,7 @@ what all prompts of a batch begin with (a system turn, or the whole prompt of a 
 read once.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,6 +16,7 @@ from torch import Tensor
 
 from spa.chunks import Keep, anew
 from spa.encoding import TokenSequence
+from spa.memory import smaller
 
 _ROWS = 512
 
@@ -145,23 +146,44 @@ def score(
 
     Returns:
         One list per sequence, in the order given, one number per answer token.
+
+    Raises:
+        ModelError: memory does not hold one sequence.
     """
+
+    def read(places: list[int]) -> list[list[float]]:
+        batch = [filled[place] for place in places]
+        work = [[s.prompt, s.answer] for s in batch]
+        return keep(work, lambda: _answer_logps(model, batch))
+
+    filled = [s for s in sequences if s.answer]
+    rows = iter(_in_batches([len(s) for s in filled], token_budget, read, progress))
+    return [next(rows) if s.answer else [] for s in sequences]
+
+
+def _in_batches(
+    lengths: Sequence[int],
+    token_budget: int,
+    read: Callable[[list[int]], list[list[float]]],
+    progress: str | None,
+) -> list[list[float]]:
+    """What `read` gives for every item, in order; it gets the places of some of them at a time."""
     from tqdm import tqdm
 
-    scores: list[list[float]] = [[] for _ in sequences]
-    filled = [i for i, s in enumerate(sequences) if s.answer]
+    rows: dict[int, list[float]] = {}
     quiet = None if progress else True
-    bar = tqdm(total=len(filled), desc=progress, unit="answer", disable=quiet)
-    for part in by_length([len(sequences[i]) for i in filled], token_budget):
-        indices = [filled[p] for p in part]
-        batch = [sequences[i] for i in indices]
-        work = [[s.prompt, s.answer] for s in batch]
-        rows = keep(work, lambda batch=batch: _answer_logps(model, batch))  # type: ignore[misc]
-        for index, row in zip(indices, rows, strict=True):
-            scores[index] = row
-        bar.update(len(indices))
-    bar.close()
-    return scores
+    with tqdm(total=len(lengths), desc=progress, unit="answer", disable=quiet) as bar:
+        while left := [place for place in range(len(lengths)) if place not in rows]:
+            for part in by_length([lengths[place] for place in left], token_budget):
+                places = [left[index] for index in part]
+                try:
+                    found = read(places)
+                except (RuntimeError, MemoryError) as error:
+                    token_budget = smaller(error, token_budget, "score_tokens", pieces=len(places))
+                    break
+                rows.update(zip(places, found, strict=True))
+                bar.update(len(places))
+    return [rows[place] for place in range(len(lengths))]
 
 
 def _answer_logps(model: Any, sequences: Sequence[TokenSequence]) -> list[list[float]]:
@@ -191,16 +213,12 @@ def next_token_logprobs(
     Returns:
         One list per prompt, in the order given, one number per token.
     """
-    from tqdm import tqdm
 
-    found: list[list[float]] = [[] for _ in prompts]
-    bar = tqdm(total=len(prompts), desc=progress, unit="prompt", disable=None if progress else True)
-    for part in by_length([len(p) + 1 for p in prompts], token_budget):
-        sequences = [TokenSequence(prompts[i], [tokens[0]]) for i in part]
+    def read(places: list[int]) -> list[list[float]]:
+        sequences = [TokenSequence(prompts[place], [tokens[0]]) for place in places]
         batch = make_batch(sequences, model.device)
         logits = answer_logits(model, batch)[batch.mask].float().log_softmax(-1)
-        for index, row in zip(part, logits[:, list(tokens)].cpu().tolist(), strict=True):
-            found[index] = row
-        bar.update(len(part))
-    bar.close()
-    return found
+        rows: list[list[float]] = logits[:, list(tokens)].cpu().tolist()
+        return rows
+
+    return _in_batches([len(p) + 1 for p in prompts], token_budget, read, progress)

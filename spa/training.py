@@ -19,10 +19,12 @@ from spa.errors import TrainingError
 from spa.extrapolation import extrapolated_logprobs
 from spa.logprobs import Batch, answer_logits, make_batch, score, token_logprobs
 from spa.loss import answer_nll, dpo_margin, refined_loss
+from spa.memory import smaller
 from spa.params import Train
 from spa.records import TrainingRow
 from spa.schedule import Plan, make_batches, make_plan, rate_factor
 from spa.threshold import RollingThreshold
+from spa.training_health import check_finite, health
 
 T = TypeVar("T")
 
@@ -116,6 +118,7 @@ class Trainer:
 
         Raises:
             TrainingError: too few pairs, a pair over `max_length`, or a loss that is no number.
+            ModelError: memory does not hold one pair.
         """
         settings, plan = self._settings, make_plan(len(pairs), self._settings)
         _check_lengths(pairs, settings.max_length)
@@ -138,7 +141,9 @@ class Trainer:
                 rate = settings.learning_rate * rate_factor(step, plan.steps, settings.warmup_share)
                 for group in optimizer.param_groups:
                     group["lr"] = rate
-                rows = self._step(model, [pairs[i] for i in batch], references, plan, step, rate)
+                rows = self._step_that_fits(
+                    model, [pairs[i] for i in batch], references, plan, step, rate
+                )
                 self._accelerator.clip_grad_norm_(model.parameters(), settings.max_grad_norm)
                 optimizer.step()
                 optimizer.zero_grad()
@@ -148,7 +153,7 @@ class Trainer:
                     self._save(
                         optimizer, Progress(step + 1, self._threshold.state(), references, log)
                     )
-                bar.set_postfix(_health(rows))
+                bar.set_postfix(health(rows))
                 bar.update()
         return log
 
@@ -181,6 +186,17 @@ class Trainer:
         """This process's share of what all processes do together."""
         return items[self._accelerator.process_index :: self._accelerator.num_processes]
 
+    def _step_that_fits(self, model: Any, *step: Any) -> list[TrainingRow]:
+        """`_step`, with fewer pairs at once where memory runs out on a process that is alone."""
+        while True:
+            try:
+                return self._step(model, *step)
+            except (RuntimeError, MemoryError) as error:
+                if self._accelerator.num_processes > 1:
+                    raise  # the others wait for this one's gradients
+                self._micro_pairs = smaller(error, self._micro_pairs, "train_pairs")
+                model.zero_grad()
+
     def _step(
         self,
         model: Any,
@@ -210,25 +226,23 @@ class Trainer:
                 total = losses + self._settings.nll_weight * nll
                 self._accelerator.backward(total.sum() * share)
             losses, margin = losses.detach(), margin.detach()
-            for i, pair in enumerate(part):
-                rows.append(
-                    TrainingRow(
-                        step=step,
-                        pair_id=pair.pair_id,
-                        loss=float(losses[i]),
-                        margin=float(margin[i]),
-                        extrapolated_margin=None
-                        if extrapolated is None
-                        else float(extrapolated[i]),
-                        confidence=float(certain[i]),
-                        threshold=threshold,
-                        flagged=bool(flagged[i]),
-                        refined=bool(flagged[i]) and refine,
-                        learning_rate=rate,
-                    )
+            rows += [
+                TrainingRow(
+                    step=step,
+                    pair_id=pair.pair_id,
+                    loss=float(losses[i]),
+                    margin=float(margin[i]),
+                    extrapolated_margin=None if extrapolated is None else float(extrapolated[i]),
+                    confidence=float(certain[i]),
+                    threshold=threshold,
+                    flagged=bool(flagged[i]),
+                    refined=bool(flagged[i]) and refine,
+                    learning_rate=rate,
                 )
+                for i, pair in enumerate(part)
+            ]
         rows = self._gathered(rows, pairs)
-        _check_finite(rows)
+        check_finite(rows)
         if step >= plan.look:
             self._threshold.add(row.confidence for row in rows)
         return rows
@@ -286,21 +300,3 @@ def _check_lengths(pairs: Sequence[TokenPair], max_length: int) -> None:
             f"= {max_length} tokens (the longest has {most}); nothing is cut silently; raise "
             "train.max_length or take them out of the data"
         )
-
-
-def _check_finite(rows: Sequence[TrainingRow]) -> None:
-    broken = [row.pair_id for row in rows if not math.isfinite(row.loss)]
-    if broken:
-        raise TrainingError(
-            f"train: the loss of step {rows[0].step} is not a finite number, at pairs "
-            f"{', '.join(broken)}; lower train.learning_rate or look at these pairs"
-        )
-
-
-def _health(rows: Sequence[TrainingRow]) -> dict[str, str]:
-    count = len(rows)
-    return {
-        "loss": f"{sum(r.loss for r in rows) / count:.3f}",
-        "margin": f"{sum(r.margin for r in rows) / count:+.3f}",
-        "accuracy": f"{sum(r.margin > 0 for r in rows) / count:.2f}",
-    }

@@ -15,6 +15,7 @@ from transformers import LogitsProcessor, LogitsProcessorList
 
 from spa.generation.engine import Completion, Request
 from spa.logprobs import read_prefix, shared_prefix, token_logprobs
+from spa.memory import smaller
 from spa.models import Policy
 from spa.sampling import draw
 from spa.seeds import draw_keys
@@ -35,16 +36,24 @@ class TransformersEngine:
         self._batch = batch
 
     def complete(self, requests: Sequence[Request]) -> list[Completion]:
-        """Answer every request; batches are cut by content, prompts of like length together."""
+        """Answer every request; batches are cut by content, prompts of like length together.
+
+        Raises:
+            ModelError: memory does not hold one answer.
+        """
         order = sorted(
             range(len(requests)),
             key=lambda i: (len(requests[i].prompt), requests[i].prompt, requests[i].seed),
         )
         answers: dict[int, Completion] = {}
         with tqdm(total=len(order), desc="sampling", unit="answer", disable=None) as bar:
-            for start in range(0, len(order), self._batch):
-                part = order[start : start + self._batch]
-                done = self._kept([requests[i] for i in part])
+            while len(answers) < len(order):
+                part = order[len(answers) : len(answers) + self._batch]
+                try:
+                    done = self._kept([requests[i] for i in part])
+                except (RuntimeError, MemoryError) as error:
+                    self._batch = smaller(error, len(part), "generate_batch")
+                    continue
                 answers.update(zip(part, done, strict=True))
                 bar.update(len(part))
         return [answers[i] for i in range(len(requests))]

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from spa.layout import Layout
+from spa.memory import reduced
 from spa.tracking.server import (
     connect,
     dvc_md5,
@@ -121,6 +122,7 @@ def resume(client: "MlflowClient", run_id: str, layout: Layout) -> Iterator[Trac
         yield run
         status = "FINISHED"
     finally:
+        run.tags({f"reduced.{key}": str(size) for key, size in reduced.items()})
         run.flush()
         tolerant(client.set_terminated, run_id, status)
 

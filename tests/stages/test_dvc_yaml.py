@@ -28,6 +28,8 @@ PLUMBING = {
     "seeds",
     "chunks",
     "checkpoints",
+    "memory",
+    "training_health",
 }
 """Modules that compute no result; a change in them reruns nothing."""
 

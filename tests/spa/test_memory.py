@@ -1,0 +1,115 @@
+"""Work that does not fit into memory is done in smaller pieces, with the same result."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from spa import logprobs
+from spa.encoding import TokenSequence
+from spa.errors import ModelError
+from spa.generation.engine import Request
+from spa.generation.transformers_engine import TransformersEngine
+from spa.logprobs import next_token_logprobs, score
+from spa.memory import reduced, smaller
+from spa.models import Policy
+from spa.training import Trainer
+from tests.spa.test_training import _train, _weights
+
+SEQUENCES = [TokenSequence([5, 6, 7], [8 + n, 9, 10][: n % 3 + 1]) for n in range(9)]
+REQUESTS = [Request([5, 6, 7 + n], n) for n in range(7)]
+
+
+@pytest.fixture(autouse=True)
+def _nothing_reduced() -> None:
+    reduced.clear()
+
+
+def run_out() -> None:
+    """Ask torch for a petabyte, so that the error is the real one."""
+    torch.empty(2**50, dtype=torch.uint8)
+
+
+def _limit(monkeypatch: pytest.MonkeyPatch, owner: Any, name: str, most: int) -> None:
+    """Let a function whose second argument is a list run out of memory beyond `most` items."""
+    real = getattr(owner, name)
+
+    def limited(first: Any, items: Sequence[Any], *more: Any) -> Any:
+        if len(items) > most:
+            run_out()
+        return real(first, items, *more)
+
+    monkeypatch.setattr(owner, name, limited)
+
+
+def _engine(policy: Policy, batch: int) -> TransformersEngine:
+    return TransformersEngine(policy, temperature=1.0, max_new_tokens=6, batch=batch)
+
+
+def test_sampling_goes_on_with_smaller_batches(
+    tiny: Policy, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    wanted = _engine(tiny, 1).complete(REQUESTS)
+    _limit(monkeypatch, TransformersEngine, "_complete_batch", 1)
+    found = _engine(tiny, 7).complete(REQUESTS)
+    assert [one.tokens for one in found] == [one.tokens for one in wanted]
+    assert reduced == {"generate_batch": 1}
+    said = capsys.readouterr().err
+    assert "warning: out of memory with generate_batch 7; going on with 3" in said
+    assert "warning: out of memory with generate_batch 3; going on with 1" in said
+
+
+@pytest.mark.parametrize("most", [1, 2])
+def test_reading_goes_on_with_smaller_batches(
+    tiny: Policy, monkeypatch: pytest.MonkeyPatch, most: int
+) -> None:
+    wanted = score(tiny.model, SEQUENCES, token_budget=5)
+    prompts = [s.prompt for s in SEQUENCES]
+    also = next_token_logprobs(tiny.model, prompts, [8, 9], token_budget=4)
+    _limit(monkeypatch, logprobs, "_answer_logps", most)
+    for ours, theirs in zip(score(tiny.model, SEQUENCES, token_budget=50), wanted, strict=True):
+        assert ours == pytest.approx(theirs, abs=1e-5)
+    assert set(reduced) == {"score_tokens"}
+    found = next_token_logprobs(tiny.model, prompts, [8, 9], token_budget=50)
+    for row, other in zip(found, also, strict=True):
+        assert row == pytest.approx(other, abs=1e-5)
+
+
+def test_training_takes_the_step_again_with_fewer_pairs_at_once(
+    tiny_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one, log_one = _train(tiny_folder, micro_pairs=1)
+    read: Callable[..., Any] = Trainer._read
+    calls = []
+
+    def limited(self: Any, model: Any, pairs: Sequence[Any], *more: Any) -> Any:
+        calls.append(len(pairs))
+        found = read(self, model, pairs, *more)
+        if len(calls) == 2 or len(pairs) > 2:
+            run_out()  # the second time with half of a step's gradient taken
+        return found
+
+    monkeypatch.setattr(Trainer, "_read", limited)
+    found, log = _train(tiny_folder, micro_pairs=4)
+    assert calls[:4] == [4, 2, 1, 1]
+    assert torch.equal(_weights(found), _weights(one))
+    assert log == log_one
+    assert reduced == {"train_pairs": 1}
+
+
+def test_what_cannot_be_halved_is_one_clear_line(
+    tiny: Policy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _limit(monkeypatch, TransformersEngine, "_complete_batch", 0)
+    with pytest.raises(ModelError, match="out of memory with generate_batch down to 1, one at a"):
+        _engine(tiny, 4).complete(REQUESTS)
+    _limit(monkeypatch, logprobs, "_answer_logps", 0)
+    with pytest.raises(ModelError, match="out of memory with score_tokens down to"):
+        score(tiny.model, SEQUENCES, token_budget=50)
+
+
+def test_another_error_stays_what_it_is() -> None:
+    with pytest.raises(RuntimeError, match="something else"):
+        smaller(RuntimeError("something else"), 8, "generate_batch")
