@@ -104,7 +104,7 @@ def write_table(path: Path, records: Iterable[R], kind: type[R]) -> int:
     schema = kind.SCHEMA.with_metadata({_VERSION: str(SCHEMA_VERSION)})
     table = pa.Table.from_pylist(rows, schema=schema)
     with replace_file(path) as temporary:
-        pq.write_table(table, temporary, compression="zstd")
+        pq.write_table(table, temporary, compression="zstd", write_page_checksum=True)
     return len(rows)
 
 
@@ -142,7 +142,7 @@ def read_columns(path: Path, kind: type[Record]) -> pa.Table:
         ArtefactError: as `read_table`.
     """
     try:
-        table = pq.read_table(path, partitioning=None)
+        table = pq.read_table(path, partitioning=None, page_checksum_verification=True)
     except FileNotFoundError as error:
         raise ArtefactError(
             f"{path}: not found; wanted a Parquet file of {kind.__name__} rows; "
@@ -160,7 +160,14 @@ def read_columns(path: Path, kind: type[Record]) -> pa.Table:
             f"{path}: has no column {missing[0]!r}; found {table.column_names}; "
             f"wanted {kind.SCHEMA.names}"
         )
-    return table.select(kind.SCHEMA.names).cast(kind.SCHEMA)
+    found = table.select(kind.SCHEMA.names)
+    for ours, own in zip(kind.SCHEMA, found.schema, strict=True):
+        if ours.type != own.type:  # Arrow's cast fills a struct's missing fields with nulls
+            raise ArtefactError(
+                f"{path}: column {own.name!r} is {own.type}; wanted {ours.type}; delete the file "
+                "and run `dvc repro`"
+            )
+    return found.cast(kind.SCHEMA)
 
 
 def check_version(where: str, found: object) -> None:
