@@ -4,14 +4,21 @@ A prompt ends with the template's generation prompt. An answer is its own tokens
 if it finished, the template's end-of-turn token: a cut answer never gets one.
 """
 
-from collections.abc import Sequence
+import signal
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
+
+from jinja2 import TemplateError
 
 from spa.errors import ModelError
 from spa.records import FinishReason, Message
 
 _MARK = "answer-of-the-assistant"
+_SECONDS = 20.0
+"""How long a chat template may take for one conversation; real ones take milliseconds."""
 
 
 @dataclass(frozen=True)
@@ -43,9 +50,13 @@ class Encoder:
         self.end_of_turn = _end_of_turn(tokenizer)
 
     def prompt(self, messages: Sequence[Message]) -> list[int]:
-        """Token ids of a conversation, up to where the assistant begins to answer."""
-        encoded = self.tokenizer.apply_chat_template(
-            list(messages), add_generation_prompt=True, tokenize=True, return_dict=True
+        """Token ids of a conversation, up to where the assistant begins to answer.
+
+        Raises:
+            ModelError: the chat template does not take the conversation, or does not end.
+        """
+        encoded = _render(
+            self.tokenizer, messages, add_generation_prompt=True, tokenize=True, return_dict=True
         )
         return [int(token) for token in encoded["input_ids"]]
 
@@ -65,12 +76,45 @@ class Encoder:
         return str(self.tokenizer.decode(list(ids), skip_special_tokens=True))
 
 
+def _render(tokenizer: Any, messages: Sequence[Any], **settings: Any) -> Any:
+    """What the chat template makes of a conversation: it is a stranger's program."""
+    try:
+        with _in_time(_SECONDS):
+            return tokenizer.apply_chat_template(list(messages), **settings)
+    except (TemplateError, OverflowError, TimeoutError) as error:
+        text = " ".join(str(error).split()) or "it does not end"
+        raise ModelError(
+            f"{tokenizer.name_or_path}: its chat template fails: {text}; wanted one that takes "
+            "this conversation; mend chat_template.jinja or use another model"
+        ) from error
+
+
+@contextmanager
+def _in_time(seconds: float) -> Iterator[None]:
+    """Raise TimeoutError after so long; only the main thread can be interrupted."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def stop(*_: Any) -> None:
+        raise TimeoutError(f"it does not end within {seconds:.0f} s")
+
+    before = signal.signal(signal.SIGALRM, stop)
+    signal.setitimer(signal.ITIMER_REAL, seconds)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+
+
 def _end_of_turn(tokenizer: Any) -> int:
     """The special token that follows an assistant's answer in the chat template."""
     turns = [{"role": "user", "content": "question"}, {"role": "assistant", "content": _MARK}]
-    rendered = tokenizer.apply_chat_template(turns, tokenize=False)
+    rendered = _render(tokenizer, turns, tokenize=False)
     suffix = rendered[rendered.rindex(_MARK) + len(_MARK) :] if _MARK in rendered else ""
-    special = set(tokenizer.all_special_ids)
+    added = tokenizer.added_tokens_decoder.items()  # also those that no config names
+    special = {*tokenizer.all_special_ids, *(token for token, own in added if own.special)}
     for token in tokenizer(suffix, add_special_tokens=False)["input_ids"]:
         if token in special:
             return int(token)
