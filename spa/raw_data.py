@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from spa.importing.files import refuse_links
 from spa.importing.instructions import Instruction, read_instructions
 from spa.importing.pairs import read_pairs
 from spa.importing.prompts import read_prompts
@@ -46,6 +47,9 @@ def read_raw_data(layout: Layout, split: Split) -> RawData:
         InputError: a source or one of its rows cannot be read; names file, row and field.
     """
     root, system = layout.root, split.system
+    for name in (split.source, split.prompts, split.instructions):
+        if name:
+            refuse_links(name, root)
     source = read_pairs(split.source, root, system=system) if split.source else None
     asked = split.instructions
     return RawData(

@@ -6,7 +6,7 @@ from typing import TypeVar
 
 from spa.doctor.finding import SHOWN, Finding, fault, faults_or_ok, note, ok
 from spa.errors import InputError
-from spa.importing.files import scan_rows
+from spa.importing.files import refuse_links, scan_rows
 from spa.importing.instructions import Instruction, read_instructions
 from spa.importing.pairs import pair_of, triple
 from spa.importing.prompts import prompt_of
@@ -41,6 +41,7 @@ def _scan(
     rows: list[T] = []
     faults: list[str] = []
     try:
+        refuse_links(source, root)
         for item in scan_rows(source, root):
             try:
                 if isinstance(item, RowError):
@@ -65,6 +66,7 @@ def _instructions(split: Split, root: Path, findings: list[Finding]) -> list[Ins
     if not source or _away("instructions", source, root, findings):
         return []
     try:
+        refuse_links(source, root)
         given = read_instructions(source, root, system=split.system)
     except InputError as error:
         findings.append(fault("data", f"split.instructions: {error}"))

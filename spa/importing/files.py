@@ -73,6 +73,26 @@ def scan_rows(source: str, root: Path) -> Iterator[Row | RowError]:
         )
 
 
+def refuse_links(source: str, root: Path) -> None:
+    """Let a source below `root` be what it seems: no link leads out of there.
+
+    DVC would keep the link's name and not what it leads to, which others may change or not have.
+
+    Raises:
+        InputError: names the link.
+    """
+    place, inside = root / source, root.resolve()
+    if not place.exists() or Path(source).is_absolute() or ".." in Path(source).parts:
+        return
+    for file in [place, *place.rglob("*")]:
+        if not file.resolve().is_relative_to(inside):
+            name = file.relative_to(root)
+            raise InputError(
+                f"{name}: is or lies behind a link to {file.resolve()}, outside the pipeline's "
+                "folder; wanted the file itself; copy it there"
+            )
+
+
 def file_kinds(source: str, root: Path) -> list[str]:
     """The kinds of files that a source has, as people call them: `JSON Lines, gzip`.
 

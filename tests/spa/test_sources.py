@@ -1,5 +1,6 @@
 """Where a base model may come from, and what is refused."""
 
+import json
 import shutil
 from pathlib import Path
 
@@ -39,3 +40,17 @@ def test_pickled_weights_are_no_source(tiny_folder: Path, tmp_path: Path) -> Non
     torch.save({}, tmp_path / "model" / "pytorch_model.bin")
     with pytest.raises(ModelError, match="cannot be loaded"):
         materialise("model", tmp_path / "out", root=tmp_path)
+
+
+def test_a_models_own_code_is_never_run(tiny_folder: Path, tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(tiny_folder, tmp_path / "model"))
+    config = json.loads((folder / "config.json").read_text())
+    classes = {"AutoConfig": "own.OwnConfig", "AutoModelForCausalLM": "own.OwnModel"}
+    config |= {"model_type": "own", "auto_map": classes, "architectures": ["OwnModel"]}
+    (folder / "config.json").write_text(json.dumps(config))
+    (folder / "own.py").write_text(f"open({str(tmp_path / 'run')!r}, 'w')\n")
+    with pytest.raises(ModelError, match="cannot be loaded"):
+        materialise("model", tmp_path / "out", root=tmp_path)
+    with pytest.raises(ModelError, match="cannot be loaded"):
+        load_policy(folder, Compute(device="cpu"))
+    assert not (tmp_path / "run").exists()

@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from spa.errors import InputError
-from spa.importing.files import file_kinds, read_rows, scan_rows
+from spa.importing.files import file_kinds, read_rows, refuse_links, scan_rows
 from spa.importing.row import Row, RowError
 
 ROWS = [
@@ -197,3 +197,29 @@ def test_any_text_survives_every_kind(
         ):
             continue  # CSV knows no row without text
         assert [r.fields for r in _rows(folder, f"a{kind}", write(rows))] == rows
+
+
+@pytest.mark.parametrize("kind", ["file", "folder", "in a folder"])
+def test_a_link_out_of_the_pipeline_is_refused(tmp_path: Path, kind: str) -> None:
+    outside, root = tmp_path / "outside", tmp_path / "pipeline"
+    outside.mkdir()
+    (root / "raw").mkdir(parents=True)
+    (outside / "rows.jsonl").write_text('{"prompt": "a"}\n')
+    link, target, source = {
+        "file": ("rows.jsonl", "rows.jsonl", "rows.jsonl"),
+        "folder": ("linked", "", "linked"),
+        "in a folder": ("raw/rows.jsonl", "rows.jsonl", "raw"),
+    }[kind]
+    (root / link).symlink_to(outside / target)
+    with pytest.raises(InputError, match=r"is or lies behind a link to .*outside the pipeline's"):
+        refuse_links(source, root)
+
+
+def test_links_within_the_pipeline_and_places_said_outright_are_fine(tmp_path: Path) -> None:
+    root = tmp_path / "pipeline"
+    root.mkdir()
+    (root / "rows.jsonl").write_text('{"prompt": "a"}\n')
+    (root / "again.jsonl").symlink_to(root / "rows.jsonl")
+    (tmp_path / "rows.jsonl").write_text('{"prompt": "a"}\n')
+    for source in ("rows.jsonl", "again.jsonl", "../rows.jsonl", str(tmp_path / "rows.jsonl")):
+        refuse_links(source, root)
