@@ -171,7 +171,7 @@ def _read_yaml(path: Path) -> Any:
         raise ParamsError(
             f"{path}: not found; wanted the numbers of the experiment; copy one from presets/"
         ) from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+    except (yaml.YAMLError, ValueError, RecursionError, OSError) as error:
         text = " ".join(str(error).split())
         raise ParamsError(f"{path}: is not YAML: {text}") from error
 
