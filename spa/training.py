@@ -24,7 +24,7 @@ from spa.params import Train
 from spa.records import TrainingRow
 from spa.schedule import Plan, make_batches, make_plan, rate_factor
 from spa.threshold import RollingThreshold
-from spa.training_health import check_finite, health
+from spa.training_health import check_finite, check_gradient, health
 
 T = TypeVar("T")
 
@@ -144,7 +144,8 @@ class Trainer:
                 rows = self._step_that_fits(
                     model, [pairs[i] for i in batch], references, plan, step, rate
                 )
-                self._accelerator.clip_grad_norm_(model.parameters(), settings.max_grad_norm)
+                norm = self._accelerator.clip_grad_norm_(model.parameters(), settings.max_grad_norm)
+                check_gradient(rows, float(norm))
                 optimizer.step()
                 optimizer.zero_grad()
                 log += rows

@@ -21,6 +21,20 @@ def check_finite(rows: Sequence[TrainingRow]) -> None:
         )
 
 
+def check_gradient(rows: Sequence[TrainingRow], norm: float) -> None:
+    """Stop where a gradient is no number, before its step spoils every weight.
+
+    Raises:
+        TrainingError: names the step and its pairs.
+    """
+    if not math.isfinite(norm):
+        raise TrainingError(
+            f"train: the gradient of step {rows[0].step} is not a finite number, at pairs "
+            f"{', '.join(row.pair_id for row in rows)}; lower train.learning_rate or look at these "
+            "pairs"
+        )
+
+
 def health(rows: Sequence[TrainingRow]) -> dict[str, str]:
     """Means over a step's pairs, for the progress bar."""
     count = len(rows)

@@ -9,6 +9,7 @@ import torch
 
 from spa.checkpoints import Checkpoints
 from spa.compute import Compute
+from spa.errors import TrainingError
 from spa.models import Policy, load_policy
 from spa.params import Train
 from spa.records import TrainingRow
@@ -68,6 +69,48 @@ def test_killed_at_any_step_it_ends_the_same(
     assert log == seen == undisturbed[1]
     assert max(row.step for row in log) == STEPS - 1
     assert torch.equal(_weights(policy), _weights(undisturbed[0]))
+
+
+def test_a_step_that_is_no_number_keeps_the_checkpoint_before_it(
+    tmp_path: Path, tiny_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read, steps = Trainer._read, len(_pairs()) // SETTINGS["batch_size"]
+    calls: list[int] = []
+
+    def poisoned(self: Trainer, *step: Any) -> Any:
+        margin, nll, extrapolated = read(self, *step)
+        calls.append(len(calls))
+        bad = calls[-1] // SETTINGS["batch_size"] == steps
+        return margin * (float("nan") if bad else 1.0), nll, extrapolated
+
+    monkeypatch.setattr(Trainer, "_read", poisoned)
+    with pytest.raises(TrainingError, match="loss of step 3 is not a finite number, at pairs"):
+        _train(tiny_folder, tmp_path)
+    assert _files(tmp_path) == ["step-00000003"]
+    monkeypatch.undo()
+    policy, log = _train(tiny_folder, tmp_path)
+    assert max(row.step for row in log) == STEPS - 1
+    assert torch.isfinite(_weights(policy)).all()
+
+
+def test_a_gradient_that_is_no_number_stops_before_its_step(
+    tmp_path: Path, tiny_folder: Path
+) -> None:
+    weights = []
+
+    def poison(rows: Sequence[TrainingRow]) -> None:
+        if rows[0].step == 1:
+            weights.append(True)
+
+    policy = load_policy(tiny_folder, Compute(device="cpu"))
+    next(policy.model.parameters()).register_hook(lambda g: g * (torch.nan if weights else 1.0))
+    trainer = Trainer(
+        policy.model, Train(**SETTINGS), seed=1, round=1,
+        load_reference=lambda: policy.model, token_budget=256,
+    )  # fmt: skip
+    with pytest.raises(TrainingError, match="gradient of step 2 is not a finite number, at pairs"):
+        trainer.train(_pairs(), poison)
+    assert torch.isfinite(_weights(policy)).all()
 
 
 def test_the_threshold_that_is_restored_matters(

@@ -241,7 +241,7 @@ def test_too_few_pairs_and_too_long_pairs_are_refused(tiny_folder: Path) -> None
 
 
 def test_a_loss_that_is_no_number_stops_and_names_its_pairs(tiny_folder: Path) -> None:
-    with pytest.raises(TrainingError, match=r"loss of step \d+ is not a finite number, at pairs"):
+    with pytest.raises(TrainingError, match=r"of step \d+ is not a finite number, at pairs"):
         _train(tiny_folder, learning_rate=1e30, max_grad_norm=1e30, epochs=5)
 
 
