@@ -33,7 +33,7 @@ test-all: install  ## every test
 	python -m pytest
 
 chaos: install  ## kill a tiny pipeline at random moments, a hundred times (half an hour)
-	python -m tests.pipeline.chaos --kills 100
+	python -m tests.pipeline.chaos --kills 100 --repro-kills 10
 
 full-disk: install  ## let every single write of a tiny pipeline fail once (half an hour)
 	python -m pytest -s tests/pipeline -m exhaustive
