@@ -28,6 +28,7 @@ PLUMBING = {
     "seeds",
     "chunks",
     "checkpoints",
+    "code_lock",
 }
 """Modules that compute no result; a change in them reruns nothing."""
 
