@@ -46,9 +46,10 @@ def test_every_preset_is_planned_without_model_data_or_network(name: str, tmp_pa
     assert not any("DVC cannot say" in note for note in plan.notes)
 
 
-def test_the_starter_is_the_repositorys_params() -> None:
-    params = (ROOT / "params.yaml").read_text(encoding="utf-8")
-    assert preset("starter").text == params, "copy params.yaml (`make format` does)"
+def test_the_starter_is_the_repositorys() -> None:
+    starter = (ROOT / "presets" / "starter.yaml").read_text(encoding="utf-8")
+    assert preset("starter").text == starter, "copy presets/starter.yaml (`make format` does)"
+    assert preset("starter").text == (ROOT / "params.yaml").read_text(encoding="utf-8")
 
 
 def test_every_preset_says_in_one_line_what_it_is() -> None:
@@ -101,7 +102,7 @@ def test_doctor_says_what_is_missing_here(
         assert any(text.startswith(start) for text in faults), start
     assert any("OPENAI_API_KEY" in text for text in faults)
     assert len(faults) == 4
-    assert not any(record.exc_info for record in caplog.records)
+    assert "Traceback" not in caplog.text
 
 
 def test_an_open_commit_is_refused_where_it_is_used(tmp_path: Path) -> None:
