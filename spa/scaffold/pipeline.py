@@ -1,5 +1,6 @@
 """Laying a pipeline out in a folder: all of its files at once, or none."""
 
+import re
 import shutil
 import subprocess
 from collections.abc import Collection, Mapping
@@ -19,6 +20,7 @@ from spa.presets import OWN, Pin, open_pins, preset
 from spa.scaffold.dag import user_dag
 from spa.scaffold.own import sizes, with_values
 
+_HUB = re.compile(r"[\w.-]+/[\w.-]+@(?:[0-9a-f]{40})?")
 _FILES = Path(__file__).parent / "files"
 _COPIED = {
     ".dvc/.gitignore": "dvc_gitignore",
@@ -116,7 +118,7 @@ def _source(layout: Layout, model: str) -> str:
     """`base.source` for a model named from where the command was called."""
     if Path(model).is_dir():
         return layout.show(Path(model).resolve())
-    if "@" in model or model.startswith("wheel:"):
+    if _HUB.fullmatch(model) or model.startswith("wheel:"):
         return model
     raise ParamsError(
         f"--model: found {model!r}; wanted a folder, org/name@commit (or org/name@, whose commit "

@@ -132,6 +132,7 @@ def test_nothing_is_written_where_a_file_is_in_the_way(tmp_path: Path) -> None:
     [
         ({"pairs": Path("none.csv")}, "none.csv: not found"),
         ({"model": "nowhere"}, "--model: found 'nowhere'"),
+        ({"model": "org/name@main"}, "--model: found 'org/name@main'"),
         ({"name": "nothing"}, "preset: found 'nothing'"),
     ],
 )
