@@ -44,9 +44,11 @@ check: install  ## formatting, lint, types, layers
 	mypy
 	lint-imports
 
-format: install
+format: install  ## mend the form, and copy into the package what a wheel must hold
 	ruff format .
 	ruff check --fix .
+	cp dvc.yaml spa/scaffold/pipeline.yaml
+	cp presets/starter.yaml spa/presets/starter.yaml
 
 ui: install  ## MLflow on 127.0.0.1
 	spa ui

@@ -70,6 +70,15 @@ class Layout:
     def pools(self) -> Path:
         return self.data / "pools"
 
+    @property
+    def code(self) -> Path:
+        """Lists of the installed code that stages depend on, where the pipeline holds none."""
+        return self.data / "code"
+
+    def code_of(self, stage: str) -> Path:
+        """The list of one stage, named without its round."""
+        return self.code / f"{stage}.sha256"
+
     def pool(self, name: str | int) -> Path:
         """`seed`, `development`, `test`, `gold`, `hidden_gold`, or a round's number."""
         return self.pools / f"{name}.parquet"

@@ -169,7 +169,7 @@ def _read_yaml(path: Path) -> Any:
         return yaml.safe_load(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
         raise ParamsError(
-            f"{path}: not found; wanted the numbers of the experiment; copy one from presets/"
+            f"{path}: not found; wanted the numbers of the experiment; `spa preset NAME` writes one"
         ) from error
     except (yaml.YAMLError, ValueError, RecursionError, OSError) as error:
         text = " ".join(str(error).split())

@@ -19,7 +19,8 @@ class Base(Section):
     """`base`: the model that everything starts from and every round is judged against."""
 
     source: Annotated[str, Field(min_length=1)]
-    """A folder; a Hub id with its revision, `org/name@commit`; or a wheel that holds GGUF,
+    """A folder; a Hub id with its revision, `org/name@commit` (`org/name@` is open, until
+    `spa preset --resolve` asks the Hub); or a wheel that holds GGUF,
     `wheel:name==version#sha256=...`."""
     policy: str | None = None
     """Instead of a human seed (`split.seed_pairs: 0`): a model aligned from `source`, named in

@@ -21,6 +21,7 @@ from spa.models import UNREADABLE, one_line, save_policy
 
 _WHEEL = re.compile(r"wheel:(?P<pin>[\w.-]+==[\w.]+)#sha256=(?P<sha256>[0-9a-f]{64})")
 _HUB = re.compile(r"(?P<name>[\w.-]+/[\w.-]+)@(?P<revision>[0-9a-f]{40})")
+_OPEN = re.compile(r"[\w.-]+/[\w.-]+@")
 _SOURCES = (
     "wanted a folder, a Hub id with the commit pinned (org/name@40 hex digits) or "
     "wheel:name==version#sha256=64 hex digits; mend base in params.yaml"
@@ -70,6 +71,11 @@ def _read(source: str, root: Path) -> tuple[Any, Any]:
         return _read_folder(root / source, {"local_files_only": True})
     if hub := _HUB.fullmatch(source):
         return _read_folder(hub["name"], {"revision": hub["revision"]})
+    if _OPEN.fullmatch(source):
+        raise ModelError(
+            f"base: {source}: its commit is open; wanted org/name@40 hex digits; run `spa preset "
+            "--resolve`, which asks the Hub for it"
+        )
     raise ModelError(f"base: found {source!r}; {_SOURCES}")
 
 

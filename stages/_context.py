@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from spa.chunks import Chunks, surroundings
+from spa.code_lock import check_code
 from spa.compute import Compute
 from spa.layout import Layout
 from spa.param_files import load_compute, load_params
@@ -32,7 +33,11 @@ class Context:
 
 @contextmanager
 def stage_context(
-    round: int | None = None, *, stage: str | None = None, name: str | None = None
+    round: int | None = None,
+    *,
+    stage: str | None = None,
+    name: str | None = None,
+    tool: bool = False,
 ) -> Iterator[Context]:
     """Find the pipeline around the working directory and read its params.
 
@@ -40,8 +45,14 @@ def stage_context(
         round: whose overrides of params hold.
         stage: names the folder of what the stage keeps until it succeeds; tools keep nothing.
         name: stands for the round in it.
+        tool: whatever code the pipeline ran with, as only its files are read.
+
+    Raises:
+        ArtefactError: the installed code is not the pipeline's (`spa.code_lock`).
     """
     layout = Layout.find()
+    if not tool:
+        check_code(layout)
     params = load_params(layout.params)
     if round is not None:
         params = params.for_round(round)

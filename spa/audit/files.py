@@ -19,6 +19,7 @@ from spa.manifest import build_manifest, model_of, read_manifest
 from spa.params import Params
 
 _CHUNK = 2**22
+_CODE = ("spa/", "stages/", "data/code/")
 
 
 class Digests:
@@ -184,7 +185,7 @@ class FileAudit:
         elif as_locked:
             file = next(iter(_unlike(was or {}, here)))
             self._found.fault(own, f"{kind}: {file}: the file and dvc.lock say otherwise")
-        elif path.startswith(("spa/", "stages/")) and path != self._params.rubric.file:
+        elif path.startswith(_CODE) and path != self._params.rubric.file:
             self._code[path] = None
         else:
             was = was or {}

@@ -11,7 +11,14 @@ from spa.doctor.data import check_data, check_pools
 from spa.doctor.finding import Finding, fault, faults_or_ok, note
 from spa.doctor.machine import check_device, check_room, check_versions
 from spa.doctor.services import check_endpoint, check_remote, check_tracking
-from spa.doctor.settings import check_compute, check_dag, check_judges, check_steps
+from spa.doctor.settings import (
+    check_code,
+    check_compute,
+    check_dag,
+    check_judges,
+    check_sources,
+    check_steps,
+)
 from spa.doctor.template import check_policies, check_template
 from spa.errors import SpaError
 from spa.layout import Layout
@@ -69,7 +76,13 @@ def _data(layout: Layout, params: Params | None, raw: Any) -> tuple[RawData | No
 def _with_params(
     layout: Layout, params: Params, compute: Compute, data: RawData | None
 ) -> list[Finding]:
-    findings = [*check_steps(params), *check_dag(layout), *check_judges(layout, params)]
+    findings = [
+        *check_sources(params.model_dump()),
+        *check_steps(params),
+        *check_dag(layout),
+        *check_code(layout),
+        *check_judges(layout, params),
+    ]
     pools: Pools | None = None
     if data is not None:
         pools, found = check_pools(params, data)

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 
+from spa import code_lock
 from spa.annotation.rubric_annotator import load_rubric
 from spa.compute import Compute
 from spa.dag import Stage, read_stages
@@ -11,6 +12,7 @@ from spa.importing.annotations import read_annotations
 from spa.layout import Layout
 from spa.param_files import load_compute
 from spa.params import Params
+from spa.presets import open_pins
 from spa.schedule import make_plan
 
 
@@ -48,6 +50,25 @@ def check_steps(params: Params) -> list[Finding]:
                 "raise the one or lower the other"
             )
     return faults_or_ok("steps", found, "every round has a step to train")
+
+
+def check_sources(raw: object) -> list[Finding]:
+    """No place on the Hub is named without its commit."""
+    found = [
+        f"{pin.key}: {pin.source}: its commit is open, and stages refuse it; run `spa preset "
+        "--resolve`, which asks the Hub for it"
+        for pin in open_pins(raw)
+    ]
+    return faults_or_ok("sources", found, "every place on the Hub is named with its commit")
+
+
+def check_code(layout: Layout) -> list[Finding]:
+    """The installed code is what the pipeline lists, where it lists code."""
+    try:
+        code_lock.check_code(layout)
+    except SpaError as error:
+        return [fault("code", error)]
+    return [ok("code", "the code of every stage is known")]
 
 
 def check_dag(layout: Layout) -> list[Finding]:

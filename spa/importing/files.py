@@ -20,6 +20,7 @@ from spa.importing.row import Fault, Row, RowError
 Reader = Callable[[IO[bytes], str], Iterator[Row | RowError]]
 
 _HUB = re.compile(r"(?P<name>[\w.-]+/[\w.-]+)@(?P<revision>[0-9a-f]{40})")
+_OPEN = re.compile(r"[\w.-]+/[\w.-]+@")
 _KINDS: dict[str, tuple[str, Reader]] = {
     ".jsonl": ("JSON Lines", json_lines),
     ".json": ("JSON", json_list),
@@ -66,6 +67,11 @@ def scan_rows(source: str, root: Path) -> Iterator[Row | RowError]:
             yield from _scan_file(file, name)
     elif hub := _HUB.fullmatch(source):
         yield from _hub_rows(hub["name"], hub["revision"])
+    elif _OPEN.fullmatch(source):
+        raise InputError(
+            f"{source}: its commit is open; wanted org/name@40 hex digits; run `spa preset "
+            "--resolve`, which asks the Hub for it"
+        )
     else:
         raise InputError(
             f"{source}: not found; wanted a file or folder below the pipeline's, or a Hub dataset "

@@ -1,16 +1,20 @@
 """What the judge behind an endpoint is asked, and what it costs, by alpaca-eval's own prompts."""
 
 import os
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from spa.errors import AnnotationError
 from spa.leaderboard import ask_pairs, price_per_token
 from spa.params import AlpacaEval
 from spa.planning.lengths import CHARACTERS_A_TOKEN
 from spa.planning.work import Tokens
+
+
+class _Noted(Exception):
+    """A prompt was made, and no answer is wanted."""
 
 
 @dataclass(frozen=True)
@@ -44,17 +48,12 @@ def call_cost(settings: AlpacaEval, root: Path, prompt: int, answer: Tokens) -> 
     def note(prompts: Any, kwargs: dict[str, Any]) -> list[dict[str, Any]]:
         letters = sum(len(turn["content"]) for turn in prompts[0])
         asked.update(kwargs, letters=letters)
-        return [{"message": {"content": ""}, "logprobs": None, "total_tokens": 0} for _ in prompts]
+        raise _Noted
 
     pair = {"instruction": "", "output_1": "one", "output_2": "other"}
     config = str(root / settings.config) if (root / settings.config).is_dir() else settings.config
-    try:
+    with suppress(_Noted):
         ask_pairs(config, [pair], note)
-    except AnnotationError:
-        raise
-    except Exception:  # the empty answer is no preference, and nobody needs one
-        if not asked:
-            raise
     fixed = asked["letters"] // CHARACTERS_A_TOKEN + int(asked.get("max_tokens") or 0) + prompt
     model = settings.model or str(asked.get("model_name"))
     tokens = Tokens(fixed + 2 * answer.expected, fixed + 2 * answer.most)

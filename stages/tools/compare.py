@@ -23,7 +23,7 @@ def main(a: Policy, b: Policy, as_json: Json = False) -> None:
     from spa.comparison import compare_policies, read_policy_annotations
     from stages._context import stage_context
 
-    with stage_context() as here:
+    with stage_context(tool=True) as here:
         rows = [read_policy_annotations(here.layout, name) for name in (a, b)]
         found = compare_policies(*rows, seed=here.params.seed)
     if as_json:

@@ -14,7 +14,7 @@ def main() -> None:
     from spa.files import read_json
     from stages._checking import read_round
 
-    with stage_context() as here:
+    with stage_context(tool=True) as here:
         layout = here.layout
         rounds = [name for name in here.params.rounds if layout.pairs(name).exists()]
     if not rounds:
@@ -24,7 +24,7 @@ def main() -> None:
         )
     pages = []
     for name in rounds:
-        with stage_context(int(name)) as here:
+        with stage_context(int(name), tool=True) as here:
             records = read_round(here, int(name))
         suites = [records.pair_suite, *records.others]
         found = write_pages(layout.docs / f"round-{name}", suites, title=f"round {name}")

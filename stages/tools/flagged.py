@@ -26,7 +26,7 @@ def main(round: RoundOption, reason: Reason = None, as_json: Json = False) -> No
 
     from spa.flagged import rows_behind
 
-    with stage_context(round) as here:
+    with stage_context(round, tool=True) as here:
         rows = rows_behind(here.layout, round, reason)
     if as_json:
         print(json.dumps({"round": round, "reason": reason, "rows": [asdict(row) for row in rows]}))

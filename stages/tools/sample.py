@@ -47,7 +47,7 @@ def main(
     call gives the same answers. `split.system` is put before prompts that have no system turn.
     Both models are in memory at once; nothing is written.
     """
-    with stage_context(round or None) as here:
+    with stage_context(round or None, tool=True) as here:
         settings = here.params.evaluate
         answer = _sampler(
             here,

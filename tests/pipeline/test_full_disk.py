@@ -63,7 +63,7 @@ def check(found: dict[str, dict[str, Any]]) -> None:
 def test_a_full_disk_is_one_clear_line_and_loses_nothing(
     tmp_path: Path, tiny_folder: Path, library: Path
 ) -> None:
-    check(fail_writes(tmp_path, tiny_folder, library, every=20))
+    check(fail_writes(tmp_path, tiny_folder, library, every=60))
 
 
 @pytest.mark.exhaustive

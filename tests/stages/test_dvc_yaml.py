@@ -30,6 +30,7 @@ PLUMBING = {
     "checkpoints",
     "memory",
     "training_health",
+    "code_lock",
 }
 """Modules that compute no result; a change in them reruns nothing."""
 
