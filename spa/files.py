@@ -23,7 +23,8 @@ from spa.records import SCHEMA_VERSION, Record
 
 R = TypeVar("R", bound=Record)
 _VERSION = b"spa.schema_version"
-_DISK = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS})
+_FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
+_CLOSED = frozenset({errno.EACCES, errno.EPERM, errno.ENOTDIR})
 _OS_ERROR = re.compile(r"os error (\d+)")  # as libraries written in Rust say it
 
 
@@ -64,19 +65,34 @@ def replace_folder(path: Path) -> Iterator[Path]:
 
 @contextmanager
 def _told(path: Path) -> Iterator[None]:
-    """Say in one line that a disk is full, over quota or read-only, whichever library met it."""
+    """Say in one line that a disk is full or closed to us, whichever library met it."""
     try:
         yield
     except Exception as error:
-        number = getattr(error, "errno", None)
-        if number is None and (found := _OS_ERROR.search(str(error))):
-            number = int(found[1])
-        if number not in _DISK:
+        number = _error_number(error)
+        closed = number in _CLOSED and _is_near(path, getattr(error, "filename", None))
+        if number not in (*_FULL, errno.EROFS) and not closed:
             raise
+        advice = "make room" if number in _FULL else "make it writable"
         raise ArtefactError(
-            f"{path}: cannot be written ({os.strerror(number)}); what was there before is still "
-            "there; make room and run the command again"
+            f"{path}: cannot be written ({os.strerror(number)}); what was there before is "
+            f"still there; {advice} and run the command again"
         ) from error
+
+
+def _error_number(error: Exception) -> int:
+    """The operating system's number of an error; 0 where it is of another kind."""
+    found = _OS_ERROR.search(str(error))
+    number = getattr(error, "errno", None)
+    return int(number if number is not None else found[1] if found else 0)
+
+
+def _is_near(path: Path, file: str | None) -> bool:
+    """Whether a file that was refused is what `path` is made of, and not something read for it."""
+    folder = path.parent.absolute()
+    return file is not None and (
+        folder.is_relative_to(Path(file).absolute()) or Path(file).absolute().parent == folder
+    )
 
 
 def _temporary(path: Path) -> Path:

@@ -1,5 +1,6 @@
 """Files: whole or not at all, equal bytes for equal content, clear errors."""
 
+import errno
 import os
 from pathlib import Path
 
@@ -74,3 +75,19 @@ def test_missing_damaged_and_foreign_tables_say_what_to_do(tmp_path: Path) -> No
     (tmp_path / "a.json").write_text("{")
     with pytest.raises(ArtefactError, match="is not JSON"):
         read_json(tmp_path / "a.json")
+
+
+def test_a_place_that_cannot_be_written_is_one_line(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("no folder")
+    with pytest.raises(ArtefactError, match=r"cannot be written \(Not a directory\).*writable"):
+        write_json(tmp_path / "file" / "folder" / "new.json", {})
+
+
+def test_what_is_read_for_a_file_keeps_its_own_error(tmp_path: Path) -> None:
+    denied = PermissionError(errno.EACCES, "Permission denied", "/somewhere/else")
+    with pytest.raises(PermissionError), replace_file(tmp_path / "new.json"):
+        raise denied
+    own = PermissionError(errno.EACCES, "Permission denied", str(tmp_path / ".new.json.1.tmp"))
+    with pytest.raises(ArtefactError, match="Permission denied"):
+        with replace_file(tmp_path / "new.json"):
+            raise own
