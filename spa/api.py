@@ -1,0 +1,184 @@
+"""SPA's parts for a program or notebook of one's own: pairs, policies, rewards, labels.
+
+    import spa
+
+    pairs = spa.load_pairs("pairs.csv")
+    rewards = spa.score([("Why does bread rise?", "Yeast makes gas.")], policy, reference)
+    labelled = spa.judge([("Why?", ["Yeast makes gas.", "Magic."])], policy, reference)
+
+Everything here is a name of `spa` as well, loaded when it is first used. The pipeline, with its
+rounds, records and controls, is `dvc repro` and the commands.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from spa import models
+from spa.answers import AnswerScore, score_answers
+from spa.compute import Compute
+from spa.generation.responses import sample_responses
+from spa.generation.transformers_engine import TransformersEngine
+from spa.importing.answers import GivenAnswer
+from spa.importing.pairs import read_pairs
+from spa.importing.prompts import prompt_of
+from spa.importing.row import Row
+from spa.models import Policy
+from spa.preference import best_against_worst, preference_probability
+from spa.records import JudgedPair, Message, Pair, Prompt, Response, content_hash, pair_hash
+
+Ask = str | list[Message]
+"""A prompt: the text of one user turn, or a conversation."""
+Device = str | None
+"""`cpu`, `cuda`, `cuda:1` or `mps`."""
+
+
+def load_pairs(source: str | Path, *, system: str | None = None) -> list[Pair]:
+    """Read preference pairs of any format that the pipeline reads (docs/data.md), each once.
+
+    Args:
+        source: a file, a folder of files, or a Hub dataset with its commit, `org/name@commit`.
+        system: a system turn for every prompt that has none.
+
+    Raises:
+        InputError: names file, row and field.
+    """
+    return read_pairs(str(source), Path.cwd(), system=system).pairs
+
+
+def load_policy(folder: str | Path, *, device: Device = None) -> Policy:
+    """Load a model folder with its tokenizer, in evaluation mode; only safetensors are loaded.
+
+    Args:
+        folder: such as `data/round-2/policy`, or any causal language model with a chat template.
+        device: found where it is not said.
+
+    Raises:
+        ModelError: the folder cannot be read, or its tokenizer has no chat template.
+    """
+    return models.load_policy(Path(folder), Compute(device=device))
+
+
+def sample(
+    prompts: Sequence[Ask],
+    policy: str | Path,
+    *,
+    samples: int = 4,
+    temperature: float = 0.7,
+    max_new_tokens: int = 300,
+    seed: int = 0,
+    device: Device = None,
+) -> list[Response]:
+    """Sample answers; equal arguments give equal answers, whatever the batch.
+
+    Returns:
+        `samples` responses a prompt, in order: text, token ids, finish reason, and the sum of the
+        tokens' log-probabilities in nats at temperature 1.
+
+    Raises:
+        InputError: a prompt is empty or no conversation.
+        ModelError: as `load_policy`.
+    """
+    own = load_policy(policy, device=device)
+    batch = models.choose_generate_batch(Compute(device=device))
+    engine = TransformersEngine(
+        own, temperature=temperature, max_new_tokens=max_new_tokens, batch=batch
+    )
+    asked = [_prompt(number, prompt) for number, prompt in enumerate(prompts, 1)]
+    return sample_responses(
+        engine, own.encoder, asked, samples=samples, seed=seed, names=("sample",),
+        model=models.model_hash(Path(policy)),
+    )  # fmt: skip
+
+
+def score(
+    answers: Sequence[tuple[Ask, str]],
+    policy: str | Path,
+    reference: str | Path,
+    *,
+    device: Device = None,
+) -> list[AnswerScore]:
+    """SPA's implicit reward of answers, log pi(y|x) - log pi_ref(y|x), in nats (SPA, Eq. 7).
+
+    Args:
+        answers: each a prompt and a finished answer to it; nothing is cut.
+        policy: folder of the model whose reward is asked for.
+        reference: folder of the model it is compared with, of the same vocabulary.
+        device: found where it is not said.
+
+    Returns:
+        One score an answer, in order; both models read in float32, one in memory at a time.
+
+    Raises:
+        InputError: a prompt is empty, or an answer longer than a model can read.
+        ModelError: a folder cannot be read, or the models number their tokens differently.
+    """
+    given = [
+        GivenAnswer(
+            _prompt(number, prompt).prompt,
+            text,
+            "stop",
+            Row("answers", number, {"prompt": prompt, "response": text}),
+        )
+        for number, (prompt, text) in enumerate(answers, 1)
+    ]
+    return score_answers(given, Path(policy), Path(reference), Compute(device=device))
+
+
+def judge(
+    questions: Sequence[tuple[Ask, Sequence[str]]],
+    policy: str | Path,
+    reference: str | Path,
+    *,
+    beta: float = 0.1,
+    tie_band: float = 1e-3,
+    device: Device = None,
+) -> list[JudgedPair]:
+    """Label answers by the implicit reward: of each prompt's, the best against the worst.
+
+    Args:
+        questions: each a prompt and two or more finished answers to it.
+        policy: as for `score`.
+        reference: as for `score`.
+        beta: scale of the probability (SPA, Eq. 7); no label depends on it.
+        tie_band: answers whose rewards differ by no more than this many nats make no pair.
+        device: found where it is not said.
+
+    Returns:
+        At most one pair a prompt, in order; `margin` is the difference of rewards, in nats.
+
+    Raises:
+        InputError: as `score`.
+        ModelError: as `score`.
+    """
+    flat = [(prompt, text) for prompt, texts in questions for text in texts]
+    rewards = iter([s.reward for s in score(flat, policy, reference, device=device)])
+    pairs = []
+    for number, (prompt, texts) in enumerate(questions, 1):
+        own = [next(rewards) for _ in texts]
+        choice = best_against_worst(own, tie_band=tie_band) if len(own) > 1 else None
+        if choice:
+            chosen, rejected = texts[choice.chosen], texts[choice.rejected]
+            asked = _prompt(number, prompt)
+            pairs.append(_pair(asked, chosen, rejected, choice.margin, beta))
+    return pairs
+
+
+def _pair(prompt: Prompt, chosen: str, rejected: str, margin: float, beta: float) -> JudgedPair:
+    return JudgedPair(
+        pair_id=pair_hash(prompt.prompt, chosen, rejected),
+        prompt_id=prompt.prompt_id,
+        prompt=prompt.prompt,
+        chosen=chosen,
+        rejected=rejected,
+        chosen_finish_reason="stop",
+        rejected_finish_reason="stop",
+        chosen_id=content_hash(prompt.prompt_id, chosen),
+        rejected_id=content_hash(prompt.prompt_id, rejected),
+        margin=margin,
+        probability=preference_probability(margin, beta=beta),
+        method="implicit",
+    )
+
+
+def _prompt(number: int, prompt: Ask) -> Prompt:
+    return prompt_of(Row("prompts", number, {"prompt": prompt}))
