@@ -123,15 +123,17 @@ class Checkpoints:
 
 
 def _weights(model: Any) -> dict[str, torch.Tensor]:
-    """Every parameter once, tied ones under their first name."""
-    return {name: weight.detach().contiguous() for name, weight in model.named_parameters()}
+    """Every parameter that is trained once, tied ones under their first name."""
+    named = model.named_parameters()
+    return {name: weight.detach().contiguous() for name, weight in named if weight.requires_grad}
 
 
 @torch.no_grad()
 def _load_weights(model: Any, file: Path) -> None:
     saved = load_file(file)
     for name, weight in model.named_parameters():
-        weight.copy_(saved[name])
+        if weight.requires_grad:
+            weight.copy_(saved[name])
 
 
 def _flat(state: dict[int, dict[str, torch.Tensor]]) -> dict[str, torch.Tensor]:

@@ -94,6 +94,17 @@ class Judge(Section):
     """Share of pairs whose label is turned round, to study noise."""
 
 
+class Lora(Section):
+    """`train.lora`: train low-rank adapters in place of all weights (arXiv:2106.09685)."""
+
+    rank: Positive
+    """Of the two factors that a layer's change is the product of."""
+    alpha: Positive = 16
+    """The change is scaled by alpha / rank."""
+    modules: Literal["all-linear"] | Annotated[list[str], Field(min_length=1)] = "all-linear"
+    """Which layers: all linear ones but the output layer, or those with these names."""
+
+
 class Train(Section):
     """`train`: SPA's loss and its optimiser."""
 
@@ -122,6 +133,9 @@ class Train(Section):
     """Longest prompt with answer, in tokens; a longer pair is refused, never cut."""
     lambda_: Annotated[float, Field(alias="lambda", ge=0)] = 0.0
     """How far the detector extrapolates from reference beyond policy (SPA, Eq. 11)."""
+    lora: Lora | None = None
+    """Adapters in place of all weights, merged after the last step; needs peft. Their learning
+    rate is commonly ten times that of all weights."""
 
 
 AnnotatorName = Literal["rubric", "llm", "reward_model", "recorded", "alpaca_eval"]

@@ -13,6 +13,7 @@ from accelerate.utils import DistributedDataParallelKwargs, gather_object
 from torch import Tensor
 from tqdm import tqdm
 
+from spa.adapters import Adapter
 from spa.checkpoints import Checkpoints, Progress
 from spa.encoding import TokenSequence
 from spa.errors import TrainingError
@@ -49,7 +50,7 @@ class Trainer:
     The policy stays in evaluation mode: dropout would make policy and reference differ by
     chance. The reference's log-probabilities are the policy's own before the first step,
     computed for the pairs that do not bring them; a second model is loaded only where the
-    detector extrapolates (lambda above 0).
+    detector extrapolates (lambda above 0) and no adapter is trained, which can be turned off.
 
     Under a launcher that starts several processes, each step's pairs are shared out between
     them; gradients, the threshold and the log are those of all pairs, on every process.
@@ -99,7 +100,10 @@ class Trainer:
         self._token_budget = token_budget
         self._micro_pairs = micro_pairs
         self._checkpoints = checkpoints
-        self._model = model
+        self._adapter = (
+            Adapter(model, settings.lora, seed=seed, round=round) if settings.lora else None
+        )
+        self._model = self._adapter.model if self._adapter else model
         self._reference: Any = None
         self._threshold = RollingThreshold(share=settings.noise_share, window=settings.noise_window)
 
@@ -123,7 +127,7 @@ class Trainer:
         settings, plan = self._settings, make_plan(len(pairs), self._settings)
         _check_lengths(pairs, settings.max_length)
         optimizer = torch.optim.AdamW(
-            self._model.parameters(),
+            [weight for weight in self._model.parameters() if weight.requires_grad],
             lr=settings.learning_rate,
             weight_decay=settings.weight_decay,
             fused=True,
@@ -156,6 +160,8 @@ class Trainer:
                     )
                 bar.set_postfix(health(rows))
                 bar.update()
+        if self._adapter:
+            self._adapter.merge()
         return log
 
     def _restored(self, optimizer: Any, pairs: Sequence[TokenPair]) -> Progress:
@@ -276,14 +282,23 @@ class Trainer:
             return margin, nll, None
         if self._settings.lambda_ == 0:
             return margin, nll, margin.detach()
-        if self._reference is None:
-            self._reference = self._load_reference()
-        with torch.no_grad():
-            reference_logits = answer_logits(self._reference, batch)
         extrapolated = extrapolated_logprobs(
-            logits.detach(), reference_logits, batch.targets, lambda_=self._settings.lambda_
+            logits.detach(),
+            self._reference_logits(batch),
+            batch.targets,
+            lambda_=self._settings.lambda_,
         )
         return margin, nll, self._margin(extrapolated, batch, known)
+
+    @torch.no_grad()
+    def _reference_logits(self, batch: Batch) -> Tensor:
+        """By a second model, or by the only one with its adapter off."""
+        if self._adapter:
+            with self._adapter.off():
+                return answer_logits(self._model, batch)
+        if self._reference is None:
+            self._reference = self._load_reference()
+        return answer_logits(self._reference, batch)
 
     def _margin(self, logps: Tensor, batch: Batch, references: Tensor) -> Tensor:
         chosen, rejected = (logps * batch.mask).sum(-1).chunk(2)
