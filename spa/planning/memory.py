@@ -1,19 +1,29 @@
 """Peak memory of a stage: weights by their number, activations by a rough rule.
 
-Weights, gradients and AdamW's moments are exact; activations count what a Llama-like layer
+Weights, gradients and AdamW's moments are exact (an adapter's for seven linear layers a block);
+activations count what a Llama-like layer
 keeps (8 hidden + 4 intermediate numbers a token) and three copies of the logits in float32.
 """
 
 from spa.compute import Compute
 from spa.dag import Stage
-from spa.params import Params
+from spa.params import Params, Train
 from spa.planning.size import ModelSize
 from spa.planning.work import Sizes
 
 PROCESS = 700 * 2**20
 """Bytes that Python and its libraries take, about."""
-_TRAINED = 4 + 4 + 8  # bytes of a weight in float32, its gradient and its two moments
+_TRAINED = 4 + 8  # bytes of a trained weight's gradient and its two moments, in float32
 _LOGITS = 3 * 4
+
+
+def trained_numbers(train: Train, model: ModelSize) -> int:
+    """Numbers that training changes: all weights, or an adapter's in every layer it may be in."""
+    if train.lora is None:
+        return model.parameters
+    hidden, keys, inner = model.hidden, model.cached // 2, model.intermediate
+    attention = 2 * (hidden + hidden) + 2 * (hidden + keys)
+    return train.lora.rank * model.layers * (attention + 3 * (hidden + inner))
 
 
 def stage_memory(
@@ -51,10 +61,14 @@ def stage_memory(
         case "seed" | "train":
             answer = sizes.labelled if stage.kind == "seed" else sizes.sampled
             tokens = 2 * micro_pairs * (sizes.prompt + answer).most
-            copies = _TRAINED + (4 if params.train.lambda_ > 0 and stage.kind == "train" else 0)
+            live = params.train.lambda_ > 0 and stage.kind == "train" and not params.train.lora
+            weights = model.parameters * (8 if live else 4)
+            weights += trained_numbers(params.train, model) * (
+                _TRAINED + 4 * bool(params.train.lora)
+            )
             layer = (8 * model.hidden + 4 * model.intermediate) * dtype_bytes
             logits = 2 * micro_pairs * answer.most * model.vocabulary * _LOGITS
-            return PROCESS + model.parameters * copies + tokens * layer * model.layers + logits
+            return PROCESS + weights + tokens * layer * model.layers + logits
         case "generate" | "baseline" | "evaluate_seed" | "evaluate" | "rival":
             own = stage.kind == "generate"
             answer = sizes.sampled if own else sizes.evaluated

@@ -12,14 +12,14 @@ from spa.params import Params
 from spa.planning.figures import PipelinePlan, StagePlan
 from spa.planning.lengths import Lengths, measure_lengths
 from spa.planning.machine import device_memory
-from spa.planning.memory import stage_memory
+from spa.planning.memory import stage_memory, trained_numbers
 from spa.planning.pending import pending_stages
 from spa.planning.size import ModelSize, base_folder, model_size
 from spa.planning.work import Sizes, stage_work
 
 _CHECKPOINT = 2 * 12
-"""Bytes for each weight of the two checkpoints that may be there at once: itself and its two
-moments in float32."""
+"""Bytes for each trained number in the two checkpoints that may be there at once: itself and its
+two moments in float32."""
 
 
 @dataclass(frozen=True)
@@ -107,7 +107,7 @@ def _sized(plan: StagePlan, stage: Stage, known: _Known) -> StagePlan:
         plan,
         memory=memory,
         disk=disk * written,
-        scratch=model.parameters * _CHECKPOINT * (plan.work.steps > 0),
+        scratch=trained_numbers(params.train, model) * _CHECKPOINT * (plan.work.steps > 0),
     )
 
 

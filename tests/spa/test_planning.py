@@ -9,14 +9,17 @@ from typing import Any
 import pytest
 import yaml
 
+from spa.adapters import Adapter
 from spa.compute import Compute
 from spa.dag import read_stages
 from spa.layout import Layout
+from spa.models import load_policy
 from spa.param_files import check_params, load_params
-from spa.params import AlpacaEval, Params
+from spa.params import AlpacaEval, Lora, Params, Train
 from spa.planning import PipelinePlan, plan_pipeline
 from spa.planning.figures import StagePlan
 from spa.planning.lengths import Lengths, measure_lengths
+from spa.planning.memory import trained_numbers
 from spa.planning.price import call_cost
 from spa.planning.probe import Rates, measure_rates
 from spa.planning.size import base_folder, model_size
@@ -136,6 +139,22 @@ def test_memory_and_disk_follow_from_the_models_size(
     whole = PipelinePlan(list(plan.values()), [])
     assert whole.disk == size.file_bytes + (4 * 4 + 24) * size.parameters
     assert whole.memory == max(stage.memory or 0 for stage in plan.values())
+
+
+def test_an_adapter_is_all_that_is_trained(pipeline: Layout, tiny_folder: Path) -> None:
+    """Rank 4 in a layer: q and o 2 (32 + 32), k and v 2 (32 + 16), the other three 3 (32 + 64)."""
+    lora, size = Lora(rank=4), model_size(tiny_folder)
+    trained = trained_numbers(Train(lora=lora), size)
+    assert trained == 4 * 2 * (2 * 64 + 2 * 48 + 3 * 96)
+    model = Adapter(load_policy(tiny_folder, CPU).model, lora, seed=1, round=1)
+    assert trained == sum(w.numel() for w in model.model.parameters() if w.requires_grad)
+    whole, adapted = (
+        {s.name: s for s in plan_pipeline(pipeline, p, CPU, probe=False).stages}
+        for p in (load_params(pipeline.params), _changed(pipeline, train={"lora": {"rank": 4}}))
+    )
+    less = (20 - 4) * size.parameters - 16 * trained
+    assert (whole["train@1"].memory or 0) - (adapted["train@1"].memory or 0) == less
+    assert adapted["train@1"].scratch == 24 * trained
 
 
 def test_data_are_measured_with_the_bases_tokenizer(pipeline: Layout, tiny_folder: Path) -> None:
