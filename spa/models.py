@@ -1,5 +1,6 @@
 """Models on disk and in memory. Only safetensors are loaded; a model's own code is never run."""
 
+import os
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +16,7 @@ from transformers import (
 )
 from transformers.utils import logging as transformers_logging
 
+from spa import processes
 from spa.chunks import Chunks, Keep, anew
 from spa.compute import Compute
 from spa.encoding import Encoder
@@ -44,12 +46,11 @@ class Policy:
 
 
 def choose_device(compute: Compute) -> torch.device:
-    """The device asked for, or the best one found."""
-    if compute.device:
-        return torch.device(compute.device)
-    if torch.cuda.is_available():
-        return torch.device("cuda")
-    return torch.device("cpu")
+    """The device asked for, or the best one found; of several processes each has its own."""
+    found = torch.device(compute.device or ("cuda" if torch.cuda.is_available() else "cpu"))
+    if found.type == "cuda" and found.index is None and processes.count() > 1:
+        return torch.device("cuda", int(os.environ["LOCAL_RANK"]))
+    return found
 
 
 def choose_dtype(compute: Compute) -> torch.dtype:

@@ -29,24 +29,22 @@ def main(round: TrainRound) -> None:
     """
     import torch
 
-    from spa.errors import TrainingError
+    from spa import processes
     from spa.files import replace_folder, write_table
     from spa.manifest import write_manifest
     from spa.models import choose_dtype, choose_train_pairs, load_policy, model_hash, save_policy
     from spa.records import TrainingRow
     from spa.tracking.rounds import training_curves
-    from spa.tracking.stages import child_name, track
+    from spa.tracking.stages import child_name, silent, track
     from spa.training import Trainer
 
-    with stage_context(round, stage="train") as here:
+    first = processes.is_first()
+    with stage_context(round, stage="train" if first else None) as here:
         if round == 0 and here.params.base.policy is not None:
             adopt(here, here.params.base.policy)
             return
-        if int(os.environ.get("WORLD_SIZE", "1")) > 1:
-            raise TrainingError(
-                f"train: started as {os.environ['WORLD_SIZE']} processes; wanted one; call it "
-                "without a launcher"
-            )
+        if is_launcher(here, round):
+            return
         layout = here.layout
         settings = here.params.train
         source = layout.policy("base" if round == 0 else here.params.round(round).prev)
@@ -61,16 +59,19 @@ def main(round: TrainRound) -> None:
             token_budget=here.compute.score_tokens,
             micro_pairs=choose_train_pairs(here.compute),
             bfloat16=choose_dtype(here.compute) is torch.bfloat16,
-            checkpoints=checkpoints(here, source, settings, pairs),
+            checkpoints=checkpoints(here, round, source, settings, pairs),
         )
         name = "seed" if round == 0 else "train"
-        with track(layout, name, round, settings.model_dump(by_alias=True)) as run:
+        logged = settings.model_dump(by_alias=True)
+        with track(layout, name, round, logged) if first else silent() as run:
             run.dataset(layout.pool("seed") if round == 0 else layout.kept(round), "training")
             run.tags({"reference": model_hash(source)})
             log = trainer.train(
                 pairs,
                 lambda rows: run.metrics(training_curves(rows), step=rows[0].step),
             )
+            if not first:
+                return
             with replace_folder(layout.policy(round)) as folder:
                 save_policy(policy.model, policy.encoder.tokenizer, folder)
             write_table(layout.training_log(round), log, TrainingRow)
@@ -80,8 +81,29 @@ def main(round: TrainRound) -> None:
         print(f"train@{round}: {steps} steps on {len(log)} pairs, {softened} labels softened")
 
 
+def is_launcher(here: Context, round: int) -> bool:
+    """Whether this process only starts those that train; they have ended then.
+
+    Raises:
+        TrainingError: a launcher started another number of processes than compute.yaml says.
+    """
+    from spa import processes
+    from spa.errors import TrainingError
+
+    wanted, found = here.compute.processes, processes.count()
+    if found == wanted:
+        return False
+    if "WORLD_SIZE" in os.environ:
+        raise TrainingError(
+            f"train: started as {found} processes; wanted {wanted}, as compute.yaml says "
+            "(processes); call `spa train` without a launcher, it starts them itself"
+        )
+    processes.launch("stages._app", ["train", "--round", str(round)], wanted)
+    return True
+
+
 def checkpoints(
-    here: Context, source: "Path", settings: "Train", pairs: "list[TokenPair]"
+    here: Context, round: int, source: "Path", settings: "Train", pairs: "list[TokenPair]"
 ) -> "Checkpoints":
     """Where this training's checkpoints lie; they hold at any batch size and process count."""
     from dataclasses import asdict
@@ -98,7 +120,7 @@ def checkpoints(
         settings.model_dump(by_alias=True),
         [asdict(pair) for pair in pairs],
     )
-    folder = here.chunks.folder / "checkpoints"
+    folder = here.layout.unfinished("train", round) / "checkpoints"
     return Checkpoints(folder, identity, seconds=here.compute.checkpoint_seconds)
 
 

@@ -87,6 +87,12 @@ class _Run:
 
 
 @contextmanager
+def silent() -> Iterator[Tracker]:
+    """For a process beside the one that logs."""
+    yield _Silent()
+
+
+@contextmanager
 def track(
     layout: Layout, stage: str, round: int | str | None, params: Mapping[str, Any]
 ) -> Iterator[Tracker]:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -10,6 +11,13 @@ from typing import Any
 import pytest
 import torch
 
+from spa.compute import Compute
+from spa.files import read_table
+from spa.layout import Layout
+from spa.models import load_policy
+from spa.records import TrainingRow
+from stages import base, split
+from tests.pipeline.tiny_params import write_pipeline
 from tests.spa.test_training import _train, _weights
 
 ROOT = Path(__file__).parents[2]
@@ -51,3 +59,53 @@ def test_two_processes_train_as_one_does(tiny_folder: Path, tmp_path: Path) -> N
     weights = [torch.load(tmp_path / f"{rank}.pt", weights_only=True) for rank in (0, 1)]
     assert torch.equal(*weights)
     torch.testing.assert_close(weights[0], _weights(one), atol=1e-4, rtol=1e-3)
+
+
+@pytest.fixture
+def pipeline(
+    tmp_path: Path, tiny_folder: Path, database: Path, monkeypatch: pytest.MonkeyPatch
+) -> Layout:
+    """Before `spa train --round 0`."""
+    layout = Layout(write_pipeline(tmp_path / "pipeline", tiny_folder))
+    shutil.copy(database, layout.root)
+    monkeypatch.chdir(layout.root)
+    base.main()
+    split.main()
+    return layout
+
+
+def _spa_train(layout: Layout, processes: int, **environment: str) -> tuple[int, str]:
+    (layout.root / "compute.yaml").write_text(f"{{device: cpu, processes: {processes}}}\n")
+    done = subprocess.run(
+        [sys.executable, "-m", "stages._app", "train", "--round", "0"],
+        env={**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", **environment},
+        cwd=layout.root, capture_output=True, text=True, check=False, timeout=240,
+    )  # fmt: skip
+    return done.returncode, done.stderr
+
+
+@pytest.mark.slow
+def test_spa_train_starts_its_processes_itself(pipeline: Layout) -> None:
+    logs, weights = [], []
+    for processes in (1, 2):
+        code, error = _spa_train(pipeline, processes)
+        assert code == 0, error
+        logs.append(read_table(pipeline.training_log(0), TrainingRow))
+        weights.append(_weights(load_policy(pipeline.policy(0), Compute(device="cpu"))))
+    assert [row.pair_id for row in logs[0]] == [row.pair_id for row in logs[1]]
+    for one, two in zip(*logs, strict=True):
+        assert two.loss == pytest.approx(one.loss, abs=1e-4)
+    torch.testing.assert_close(*weights, atol=1e-4, rtol=1e-3)
+    assert not pipeline.unfinished("train", 0).exists()
+
+
+@pytest.mark.slow
+def test_what_goes_wrong_in_processes_is_one_line(pipeline: Layout) -> None:
+    code, error = _spa_train(pipeline, 2, WORLD_SIZE="1", RANK="0")
+    assert (code, error.count("\n")) == (1, 1)
+    assert error.startswith("error: train: started as 1 processes; wanted 2, as compute.yaml says")
+    pipeline.pool("seed").unlink()
+    code, error = _spa_train(pipeline, 2)
+    assert code == 1
+    assert [line for line in error.splitlines() if line.startswith("error: ")] == error.splitlines()
+    assert "seed.parquet: not found" in error

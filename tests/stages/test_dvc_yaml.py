@@ -29,6 +29,7 @@ PLUMBING = {
     "chunks",
     "checkpoints",
     "memory",
+    "processes",
     "training_health",
     "code_lock",
 }
