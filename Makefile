@@ -26,8 +26,8 @@ repro: install  ## run the experiment of params.yaml, if nothing is wrong; what 
 test: install  ## the fast tests, two at a time
 	OMP_NUM_THREADS=1 python -m pytest -m "not slow" --numprocesses 2 --dist loadfile
 
-repro-tiny: install  ## the whole pipeline on a tiny model made on the spot
-	python -m pytest tests/pipeline -m "not exhaustive"
+repro-tiny: install  ## whole pipelines on a tiny model made on the spot, two files of tests at a time
+	OMP_NUM_THREADS=1 python -m pytest tests/pipeline -m "not exhaustive" --numprocesses 2 --dist loadfile
 
 test-all: install  ## every test
 	python -m pytest

@@ -34,7 +34,8 @@ from spa.param_files import load_compute
 from spa.params import Train
 from spa.records import Pair
 from spa.splits import partition
-from spa.training import TokenPair, Trainer
+from spa.token_pairs import TokenPair
+from spa.training import Trainer
 
 RESULTS = study.ROOT / "benchmarks" / "results" / "real_labels.jsonl"
 DATASETS = ("balanced", "natural")

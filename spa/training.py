@@ -3,7 +3,6 @@
 import math
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass
 from itertools import groupby, islice
 from typing import Any, TypeVar
 
@@ -15,7 +14,6 @@ from tqdm import tqdm
 
 from spa.adapters import Adapter
 from spa.checkpoints import Checkpoints, Progress
-from spa.encoding import TokenSequence
 from spa.errors import TrainingError
 from spa.extrapolation import extrapolated_logprobs
 from spa.logprobs import Batch, answer_logits, make_batch, score, token_logprobs
@@ -25,23 +23,10 @@ from spa.params import Train
 from spa.records import TrainingRow
 from spa.schedule import Plan, make_batches, make_plan, rate_factor
 from spa.threshold import RollingThreshold
+from spa.token_pairs import TokenPair, check_lengths
 from spa.training_health import check_finite, check_gradient, health
 
 T = TypeVar("T")
-
-
-@dataclass(frozen=True)
-class TokenPair:
-    """A preference pair as token ids.
-
-    `reference` has the summed log-probabilities (nats) of chosen and rejected answer under
-    the policy that training starts from, where they are known already.
-    """
-
-    pair_id: str
-    chosen: TokenSequence
-    rejected: TokenSequence
-    reference: tuple[float, float] | None = None
 
 
 class Trainer:
@@ -125,7 +110,7 @@ class Trainer:
             ModelError: memory does not hold one pair.
         """
         settings, plan = self._settings, make_plan(len(pairs), self._settings)
-        _check_lengths(pairs, settings.max_length)
+        check_lengths(pairs, settings.max_length)
         optimizer = torch.optim.AdamW(
             [weight for weight in self._model.parameters() if weight.requires_grad],
             lr=settings.learning_rate,
@@ -304,15 +289,4 @@ class Trainer:
         chosen, rejected = (logps * batch.mask).sum(-1).chunk(2)
         return dpo_margin(
             chosen, rejected, references[:, 0], references[:, 1], beta=self._settings.beta
-        )
-
-
-def _check_lengths(pairs: Sequence[TokenPair], max_length: int) -> None:
-    long = [p for p in pairs if max(len(p.chosen), len(p.rejected)) > max_length]
-    if long:
-        most = max(max(len(p.chosen), len(p.rejected)) for p in long)
-        raise TrainingError(
-            f"train: {len(long)} pairs, first {long[0].pair_id}, are longer than train.max_length "
-            f"= {max_length} tokens (the longest has {most}); nothing is cut silently; raise "
-            "train.max_length or take them out of the data"
         )

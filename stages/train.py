@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from spa.checkpoints import Checkpoints
     from spa.encoding import Encoder
     from spa.params import Train
-    from spa.training import TokenPair
+    from spa.token_pairs import TokenPair
 
 TrainRound = Annotated[
     int, typer.Option("--round", min=0, help="Round to train; 0 is the human seed.")
@@ -155,7 +155,7 @@ def token_pairs(here: Context, round: int, encoder: "Encoder") -> "list[TokenPai
     from spa.files import read_table
     from spa.models import choose_dtype
     from spa.records import JudgedPair, Pair, Response, Score
-    from spa.training import TokenPair
+    from spa.token_pairs import TokenPair
 
     if round == 0:
         return [

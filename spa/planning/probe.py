@@ -31,7 +31,8 @@ from spa.models import (
 )
 from spa.params import Train
 from spa.planning.work import Work
-from spa.training import TokenPair, Trainer
+from spa.token_pairs import TokenPair
+from spa.training import Trainer
 
 T = TypeVar("T")
 _NEW = 6

@@ -19,7 +19,8 @@ from spa.models import Policy, load_policy
 from spa.params import Train
 from spa.records import TrainingRow
 from spa.schedule import make_plan
-from spa.training import TokenPair, Trainer
+from spa.token_pairs import TokenPair
+from spa.training import Trainer
 
 SETTINGS: dict[str, Any] = {
     "learning_rate": 5e-3,

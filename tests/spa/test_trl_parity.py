@@ -13,7 +13,8 @@ from spa.compute import Compute
 from spa.models import load_policy
 from spa.params import Train
 from spa.schedule import make_batches, rate_factor
-from spa.training import TokenPair, Trainer
+from spa.token_pairs import TokenPair
+from spa.training import Trainer
 from tests.spa.test_training import _pairs
 
 STEPS = 10
