@@ -7,7 +7,7 @@ import yaml
 from spa.errors import ParamsError
 from spa.files import replace_file
 from spa.layout import Layout
-from spa.presets.shipped import OWN, Preset, preset
+from spa.presets.shipped import Preset, presets
 
 RUBRIC = Path(__file__).parents[1] / "scaffold" / "files" / "rubric.py"
 """A rule to begin with, where a preset names a rubric of the user's own."""
@@ -16,7 +16,7 @@ RUBRIC = Path(__file__).parents[1] / "scaffold" / "files" / "rubric.py"
 def write_preset(layout: Layout, chosen: Preset, *, force: bool = False) -> list[Path]:
     """Write params.yaml, and the rubric that it names where it is `rubric.py` and not there yet.
 
-    One that is as `spa init` wrote it, preset `own` unedited, is replaced unasked.
+    One that is a preset as it ships, unedited, is replaced unasked: nothing of anyone's is lost.
 
     Args:
         layout: the pipeline.
@@ -36,7 +36,7 @@ def write_preset(layout: Layout, chosen: Preset, *, force: bool = False) -> list
     there = layout.params.read_text(encoding="utf-8") if layout.params.exists() else None
     if there == chosen.text:
         del wanted[layout.params]
-    elif there not in (None, preset(OWN).text) and not force:
+    elif there not in (None, *(one.text for one in presets())) and not force:
         raise ParamsError(
             f"{layout.params}: is another than preset {chosen.name}, and was not overwritten; "
             "keep it, or say --force"

@@ -21,7 +21,8 @@ def main(
 ) -> None:
     """Write a ready params.yaml into the pipeline around, or into this folder.
 
-    Without a name, list the presets. Another params.yaml is overwritten only with --force.
+    Without a name, list the presets. A params.yaml of your own is overwritten only with --force,
+    an unedited preset at once.
     With --resolve alone, the params.yaml that is there gets the commits that it leaves open.
     """
     import yaml

@@ -58,6 +58,15 @@ def test_another_params_file_is_one_line_and_exit_code_1(spa: Preset, tmp_path: 
     assert (tmp_path / "params.yaml").read_text() == preset("starter").text
 
 
+def test_an_unedited_preset_gives_way_to_another(spa: Preset, tmp_path: Path) -> None:
+    for one in presets():
+        assert spa(one.name)[0] == 0
+        assert (tmp_path / "params.yaml").read_text() == one.text
+    with (tmp_path / "params.yaml").open("a") as file:
+        file.write("# mine\n")
+    assert spa("starter")[0] == 1
+
+
 def test_without_a_name_all_are_listed_and_nothing_is_written(spa: Preset, tmp_path: Path) -> None:
     code, out, _ = spa()
     assert code == 0
