@@ -200,6 +200,7 @@ def test_another_params_file_is_kept_unless_forced(tmp_path: Path) -> None:
     assert layout.params.read_text() == "seed: 5\n"
     assert write_preset(layout, preset("starter"), force=True) == [layout.params]
     assert write_preset(layout, preset("starter")) == []
+    layout.params.write_text(f"{preset('starter').text}# mine\n")
     with pytest.raises(ParamsError, match="another than preset zephyr-7b"):
         write_preset(layout, preset("zephyr-7b"))
 
