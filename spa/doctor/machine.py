@@ -56,6 +56,8 @@ def check_device(compute: Compute) -> list[Finding]:
 
     seen = torch.cuda.is_available()
     asked = compute.device or ("cuda" if seen else "cpu")
+    if text := _crowd(compute, asked, torch.cuda.device_count()):
+        return [fault("device", f"compute.yaml: processes: {text}")]
     if asked.startswith("cuda"):
         index = int(asked.partition(":")[2] or 0)
         if not seen or index >= torch.cuda.device_count():
@@ -72,6 +74,17 @@ def check_device(compute: Compute) -> list[Finding]:
     if not seen and shutil.which("nvidia-smi"):
         return [note("device", f"{asked}: nvidia-smi is here, but torch sees no CUDA device")]
     return [ok("device", f"{asked}, CUDA {'seen' if seen else 'not seen'}")]
+
+
+def _crowd(compute: Compute, asked: str, cards: int) -> str | None:
+    """What keeps several processes from having a device each."""
+    if compute.processes == 1 or asked == "cpu":
+        return None
+    if asked != "cuda":
+        return f"found {compute.processes} with device: {asked}; wanted cuda or cpu, or one process"
+    if cards and compute.processes > cards:
+        return f"found {compute.processes}; torch sees {cards} CUDA devices, and each needs its own"
+    return None
 
 
 def check_room(layout: Layout, compute: Compute, plan: PipelinePlan) -> list[Finding]:

@@ -105,6 +105,8 @@ def test_a_base_that_is_not_here_yet_is_a_note(pipeline: Layout) -> None:
         ("{device: sofa}", "device: found 'sofa'"),
         ("{score_tokens: 0, colour: red}", "colour"),
         ("{device: 'cuda:77'}", "cuda:77"),
+        ("{device: 'cuda:0', processes: 2}", "processes: found 2 with device: cuda:0"),
+        ("{device: mps, processes: 2}", "processes: found 2 with device: mps"),
     ],
 )
 def test_faults_of_compute(pipeline: Layout, content: str, named: str) -> None:
