@@ -56,7 +56,7 @@ def _or_line(load: Callable[[Path], T], file: Path) -> T | str:
         return str(error)
 
 
-@settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(path=st.sampled_from(PATHS), value=VALUES)
 @example(path=("rounds",), value={1: {"prev": "0", "prompts": 4}})
 @example(path=("rounds", "1"), value=None)
@@ -74,13 +74,13 @@ def test_any_value_at_any_key(file: Path, path: tuple[Any, ...], value: Any) -> 
         assert [found.for_round(int(name)).seed for name in found.rounds]
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(st.binary(max_size=200) | st.text(max_size=200).map(lambda t: t.encode("utf-8", "replace")))
 @example(b"")
 @example(b"- a\n- b\n")
 @example(b"seed: &a [*a]\n")
 @example(b"!!python/object/apply:os.getcwd []\n")
-@example(b"{" * 3000)
+@example(b"{" * 900)
 def test_any_bytes(file: Path, data: bytes) -> None:
     file.write_bytes(data)
     found = _or_line(load_params, file)
