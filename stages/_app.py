@@ -55,6 +55,8 @@ def run(arguments: list[str] | None = None) -> None:
     """Entry point of `spa`; `arguments` default to the command line's."""
     for name, value in QUIET.items():
         os.environ.setdefault(name, value)
+    if not sys.stderr.isatty():
+        os.environ.setdefault("TQDM_DISABLE", "1")  # libraries' bars; ours look for themselves
     keep_freed_memory()
     import typer
 
