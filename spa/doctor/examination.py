@@ -9,6 +9,7 @@ from spa.compute import Compute
 from spa.doctor.budget import check_budget
 from spa.doctor.data import check_data, check_pools
 from spa.doctor.finding import Finding, fault, faults_or_ok, note
+from spa.doctor.leftovers import check_leftovers
 from spa.doctor.machine import check_device, check_room, check_versions
 from spa.doctor.services import check_endpoint, check_remote, check_tracking
 from spa.doctor.settings import (
@@ -57,6 +58,7 @@ def examine(layout: Layout) -> list[Finding]:
         + check_versions()
         + check_device(compute)
         + [
+            *check_leftovers(layout),
             *check_tracking(layout),
             *check_remote(layout),
         ]

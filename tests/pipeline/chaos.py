@@ -17,7 +17,6 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from importlib import import_module
@@ -26,6 +25,7 @@ from pathlib import Path
 import torch
 
 from spa.dag import Stage
+from spa.doctor.leftovers import damaged_lock
 from spa.files import hash_file
 from spa.layout import Layout
 from stages._app import run
@@ -58,6 +58,7 @@ def make_chaos(folder: Path, model: Path, *, kills: int, repro_kills: int, seed:
     stages = in_order(Layout(undisturbed))
     seconds = {stage.name: _finish(undisturbed, stage) for stage in stages}
     wanted = data_hashes(undisturbed)
+    print(f"undisturbed: {sum(seconds.values()):.0f} s", flush=True)
 
     pipeline = _write(folder / "killed", model)
     for number, stage in enumerate(stages):
@@ -66,6 +67,7 @@ def make_chaos(folder: Path, model: Path, *, kills: int, repro_kills: int, seed:
                 pass  # it was quicker; killed runs alone are counted
             outcome.kills[stage.name] += 1
         _finish(pipeline, stage)
+        print(f"{stage.name:16} {outcome.kills[stage.name]:4} kills", flush=True)
     outcome.different["stages"] = _different(wanted, pipeline)
 
     if repro_kills:
@@ -170,6 +172,9 @@ def _repro(folder: Path, seconds: float | None) -> bool:
     Raises:
         RuntimeError: it failed by itself.
     """
+    if lock := damaged_lock(folder):
+        print("dvc was killed while it wrote its lock, which is deleted as `spa doctor` says")
+        lock.unlink()
     log = folder / "repro.log"
     with log.open("w", encoding="utf-8") as stream:
         process = subprocess.Popen(
@@ -191,14 +196,6 @@ def _repro(folder: Path, seconds: float | None) -> bool:
     return True
 
 
-def show(outcome: Outcome, say: Callable[[str], None] = print) -> None:
-    """A table of kills, and what differs."""
-    for stage, count in outcome.kills.items():
-        say(f"{stage:16} {count:4} kills")
-    for name, names in outcome.different.items():
-        say(f"{name}: {'same bytes' if not names else 'different: ' + ', '.join(names)}")
-
-
 def main() -> None:
     """Exit with 1 where a pipeline ended with other bytes."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
@@ -213,7 +210,9 @@ def main() -> None:
         folder = Path(name)
         model = write_tiny_model(folder / "model", seed=0)
         outcome = make_chaos(folder, model, **chosen)
-    show(outcome)
+    for name, names in outcome.different.items():
+        print(f"{name}: {'same bytes' if not names else 'different: ' + ', '.join(names)}")
+    print(f"dvc repro {outcome.kills['dvc repro']} kills")
     total = outcome.kills.total()
     print(f"{total} kills, seed {chosen['seed']}, {time.monotonic() - start:.0f} s")
     sys.exit(any(outcome.different.values()))

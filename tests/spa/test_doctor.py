@@ -14,6 +14,7 @@ from spa.compute import Compute
 from spa.doctor import Finding, examine
 from spa.doctor.budget import check_budget
 from spa.doctor.data import check_data, check_pools
+from spa.doctor.leftovers import check_leftovers
 from spa.doctor.machine import check_device, check_room, check_versions, version_fault
 from spa.doctor.services import check_endpoint, check_remote, check_tracking
 from spa.doctor.settings import check_compute, check_dag, check_judges, check_steps
@@ -311,3 +312,13 @@ def test_a_remote_that_is_not_there(pipeline: Layout) -> None:
     remote = "[core]\n    remote = far\n['remote \"far\"']\n    url = http://127.0.0.1:9/dvc\n"
     config.write_text(remote)
     assert _faults(check_remote(pipeline))[0].startswith("far: cannot be reached")
+
+
+@pytest.mark.parametrize("content", ["", '{"write": {', "{}"])
+def test_a_lock_that_a_killed_dvc_half_wrote_is_a_fault(pipeline: Layout, content: str) -> None:
+    lock = pipeline.root / ".dvc" / "tmp" / "rwlock"
+    assert _faults(check_leftovers(pipeline)) == []
+    lock.parent.mkdir(exist_ok=True)
+    lock.write_text(content)
+    found = _faults(check_leftovers(pipeline))
+    assert found == [] if content == "{}" else "`rm .dvc/tmp/rwlock`" in found[0]
