@@ -32,7 +32,7 @@ repro-tiny: install  ## whole pipelines on a tiny model made on the spot, two fi
 test-all: install  ## every test
 	python -m pytest
 
-chaos: install  ## kill a tiny pipeline at random moments, a hundred times (half an hour)
+chaos: install  ## kill a tiny pipeline at random moments, a hundred times (ten minutes)
 	python -m tests.pipeline.chaos --kills 100 --repro-kills 10
 
 full-disk: install  ## let every single write of a tiny pipeline fail once (half an hour)

