@@ -1,10 +1,9 @@
 """Every fault is found, all at once, with its key or file; a healthy pipeline has none."""
 
-import json
-import threading
-from collections.abc import Callable, Iterator
-from http.server import BaseHTTPRequestHandler, HTTPServer
+from collections.abc import Callable
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -26,6 +25,7 @@ from spa.param_files import check_params, load_params
 from spa.params import Params
 from spa.planning import PipelinePlan, StagePlan
 from spa.splits import Pools
+from tests.loopback import serving
 from tests.pipeline.tiny_params import write_pipeline
 from tests.tiny import TEMPLATE, make_tokenizer
 
@@ -254,44 +254,28 @@ def test_too_little_memory_and_disk(pipeline: Layout) -> None:
     assert "10000000.0 GB" in faults[0]
 
 
-class _Models(BaseHTTPRequestHandler):
-    def do_GET(self) -> None:
-        known = self.headers["Authorization"] == "Bearer right"
-        self.server.paths.append(self.path)  # type: ignore[attr-defined]
-        self.send_response(200 if known else 401)
-        body = json.dumps({"object": "list", "data": []}).encode()
-        self.send_header("Content-Type", "application/json")
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-
-    def log_message(self, *_: object) -> None:
-        pass
-
-
-@pytest.fixture
-def server() -> Iterator[HTTPServer]:
-    server = HTTPServer(("127.0.0.1", 0), _Models)
-    server.paths = []  # type: ignore[attr-defined]
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield server
-    server.shutdown()
-
-
 def test_the_endpoint_is_asked_for_its_models_alone(
-    pipeline: Layout, server: HTTPServer, monkeypatch: pytest.MonkeyPatch
+    pipeline: Layout, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    paths: list[str] = []
+
+    def models(request: BaseHTTPRequestHandler) -> tuple[int, Any]:
+        paths.append(request.path)
+        known = request.headers["Authorization"] == "Bearer right"
+        return 200 if known else 401, {"object": "list", "data": []}
+
     assert check_endpoint(pipeline, load_params(pipeline.params)) == []
     params = _edit(pipeline, lambda raw: raw["evaluate"].update(annotator="alpaca_eval"))
-    monkeypatch.setenv("OPENAI_BASE_URL", f"http://127.0.0.1:{server.server_port}/v1")
-    monkeypatch.delenv("OPENAI_API_KEY", raising=False)
-    assert "no OPENAI_API_KEY" in _faults(check_endpoint(pipeline, params))[0]
-    monkeypatch.setenv("OPENAI_API_KEY", "right")
-    assert check_endpoint(pipeline, params)[0].state == "ok"
-    monkeypatch.setenv("OPENAI_API_KEY", "wrong-and-secret")
-    refused = _faults(check_endpoint(pipeline, params))[0]
+    with serving(models) as address:
+        monkeypatch.setenv("OPENAI_BASE_URL", f"{address}/v1")
+        monkeypatch.delenv("OPENAI_API_KEY", raising=False)
+        assert "no OPENAI_API_KEY" in _faults(check_endpoint(pipeline, params))[0]
+        monkeypatch.setenv("OPENAI_API_KEY", "right")
+        assert check_endpoint(pipeline, params)[0].state == "ok"
+        monkeypatch.setenv("OPENAI_API_KEY", "wrong-and-secret")
+        refused = _faults(check_endpoint(pipeline, params))[0]
     assert "wrong-and-secret" not in refused
-    assert server.paths == ["/v1/models"] * 2  # type: ignore[attr-defined]
+    assert paths == ["/v1/models"] * 2
     monkeypatch.setenv("OPENAI_BASE_URL", "http://127.0.0.1:9/v1")
     assert "127.0.0.1:9" in _faults(check_endpoint(pipeline, params))[0]
 

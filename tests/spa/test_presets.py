@@ -1,14 +1,13 @@
 """Presets: valid down to the planned steps, no commit invented, no work of the user's lost."""
 
-import json
 import os
 import re
 import subprocess
 import sys
-import threading
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, HTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -23,6 +22,7 @@ from spa.planning import plan_pipeline
 from spa.presets import OWN, Pin, open_pins, preset, presets, resolve_pins, write_preset
 from spa.scaffold import lay_out
 from spa.sources import materialise
+from tests.loopback import serving
 
 ROOT = Path(__file__).parents[2]
 NAMES = [one.name for one in presets()]
@@ -137,26 +137,16 @@ def test_a_name_within_another_is_left_alone() -> None:
     ).replace("'org/name@'", f"'org/name@{COMMIT}'")
 
 
-class _Hub(BaseHTTPRequestHandler):
-    def do_GET(self) -> None:
-        kind, _, name = self.path.removeprefix("/api/").partition("/")
-        there = kind in ("models", "datasets") and name.partition("?")[0] == "org/name"
-        body = json.dumps({"id": "org/name", "sha": COMMIT} if there else {"error": "no"}).encode()
-        self.send_response(200 if there else 404)
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-
-    def log_message(self, *_: object) -> None:
-        pass
+def _answer(request: BaseHTTPRequestHandler) -> tuple[int, Any]:
+    kind, _, name = request.path.removeprefix("/api/").partition("/")
+    there = kind in ("models", "datasets") and name.partition("?")[0] == "org/name"
+    return (200, {"id": "org/name", "sha": COMMIT}) if there else (404, {"error": "no"})
 
 
 @pytest.fixture
 def hub() -> Iterator[str]:
-    server = HTTPServer(("127.0.0.1", 0), _Hub)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield f"http://127.0.0.1:{server.server_port}"
-    server.shutdown()
+    with serving(_answer) as address:
+        yield address
 
 
 def _resolve(folder: Path, **environment: str) -> subprocess.CompletedProcess[str]:
