@@ -6,7 +6,7 @@ export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 unexport PYTHONDONTWRITEBYTECODE
 INSTALLED := $(VENV)/.installed
 
-.PHONY: install repro test test-all repro-tiny chaos full-disk check format ui
+.PHONY: install repro test test-all repro-tiny chaos full-disk bench gpu-check check format ui
 
 install: $(INSTALLED)
 
@@ -37,6 +37,13 @@ chaos: install  ## kill a tiny pipeline at random moments, a hundred times (ten 
 
 full-disk: install  ## let every single write of a tiny pipeline fail once (half an hour)
 	python -m pytest -s tests/pipeline -m exhaustive
+
+bench: install  ## how fast this is beside TRL and others, on the same work (an hour on two slow cores)
+	dvc repro base
+	PYTHONPATH=benchmarks python -m speed $(BENCH)
+
+gpu-check: install  ## what a GPU gives, and whether its results are the CPU's: MODEL=FOLDER
+	PYTHONPATH=benchmarks python -m speed.gpu $(if $(MODEL),--model $(MODEL)) $(GPU)
 
 check: install  ## formatting, lint, types, layers
 	ruff format --check .

@@ -116,9 +116,10 @@ def _lives(pid: str) -> bool:
 
 def write_table(path: Path, records: Iterable[R], kind: type[R]) -> int:
     """Write records as Parquet; equal records give equal bytes. Returns the row count."""
-    rows = [record.row() for record in records]
+    rows = list(records)
     schema = kind.SCHEMA.with_metadata({_VERSION: str(SCHEMA_VERSION)})
-    table = pa.Table.from_pylist(rows, schema=schema)
+    columns = {name: [getattr(row, name) for row in rows] for name in schema.names}
+    table = pa.Table.from_pydict(columns, schema=schema)
     with replace_file(path) as temporary:
         pq.write_table(table, temporary, compression="zstd", write_page_checksum=True)
     return len(rows)

@@ -27,8 +27,10 @@ class Message(TypedDict):
 
 def content_hash(*parts: object) -> str:
     """Hash JSON-serialisable parts to 16 hex digits (64 bits), the form of every id."""
-    text = json.dumps(parts, ensure_ascii=False, separators=(",", ":"))
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
+    return hashlib.sha256(_encode(parts).encode()).hexdigest()[:16]
+
+
+_encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 
 
 def prompt_hash(prompt: Sequence[Message]) -> str:

@@ -1,0 +1,1 @@
+"""How fast this is beside its peers, on the same work, in the same run: `make bench`."""

@@ -1,0 +1,121 @@
+"""The data's way through the stages at two sizes, models replaced by recorded answers.
+
+`recorded_pipeline.py` writes a pipeline of two rounds; then the real stages split, filter,
+calibrate and report, the judge's bookkeeping, and the tools lineage and audit run on it.
+"""
+
+import contextlib
+import io
+import math
+import os
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from recorded_pipeline import write_lock, write_recorded
+
+from spa.audit import audit
+from spa.files import read_table, write_json, write_table
+from spa.judging import make_pairs, make_scores
+from spa.layout import Layout
+from spa.param_files import load_params
+from spa.records import JudgedPair, Response, Score
+from speed.ratios import Comparison
+
+LARGE, SMALL = 60_000, 6_000
+COMPARISONS = (
+    Comparison(
+        "data_path", "data_path:large", ("limits:five_minutes",), 1.0,
+        note="60,000 prompts in two rounds, against 5 minutes",
+    ),
+    Comparison(
+        "data_path_memory", "data_path:large", ("limits:three_gib",), 1.0,
+        quantity="peak_gib", unit="GiB", note="against 3 GiB",
+    ),
+    Comparison(
+        "data_path_per_row", "data_path:large", ("data_path:small",), 1 / 1.3,
+        quantity="per_row", unit="ms/row", note="the peer is the same at 6,000 prompts",
+    ),
+)  # fmt: skip
+
+
+def large(work: dict[str, Any]) -> dict[str, Any]:
+    """60,000 prompts."""
+    return _measure(LARGE)
+
+
+def small(work: dict[str, Any]) -> dict[str, Any]:
+    """6,000 prompts."""
+    return _measure(SMALL)
+
+
+def _measure(prompts: int) -> dict[str, Any]:
+    with tempfile.TemporaryDirectory() as scratch:
+        layout = write_recorded(Path(scratch), prompts=prompts // 2, seed_pairs=2000)
+        before = Path.cwd()
+        os.chdir(scratch)
+        try:
+            seconds = _run(layout)
+        finally:
+            os.chdir(before)
+    whole = sum(seconds.values())
+    return {"seconds": whole, "per_row": 1000 * whole / prompts, "parts": seconds}
+
+
+def _run(layout: Layout) -> dict[str, float]:
+    """Seconds of each part, in the order of the pipeline."""
+    from stages import calibrate, filter, report, split
+    from stages.tools import lineage
+
+    rounds = [int(name) for name in load_params(layout.params).rounds]
+    seconds = {"split": _timed(split.main)}
+    seconds["judge"] = sum(_timed(lambda n=n: _judge(layout, n)) for n in rounds)
+    seconds["filter"] = sum(_timed(lambda n=n: filter.main(n)) for n in rounds)
+    for number in rounds:
+        write_json(layout.checks(number), {"kept": 0, "flagged": 0})
+    seconds["calibrate"] = sum(_timed(lambda n=n: calibrate.main(n)) for n in rounds)
+    for name in ("base", "0", *map(str, rounds), "rival"):
+        _evaluation(layout, name)
+    seconds["report"] = _timed(report.main)
+    write_lock(layout)
+    pair = read_table(layout.kept(rounds[-1]), JudgedPair)[0].pair_id
+    seconds["lineage"] = _timed(lambda: lineage.main(pair=pair, prompt=None, as_json=True))
+    seconds["audit"] = _timed(lambda: audit(layout))
+    return seconds
+
+
+def _timed(work: Callable[[], Any]) -> float:
+    start = time.perf_counter()
+    with contextlib.redirect_stdout(io.StringIO()):
+        work()
+    return time.perf_counter() - start
+
+
+def _judge(layout: Layout, number: int) -> None:
+    """All that `spa judge` does beside the models."""
+    params = load_params(layout.params).for_round(number)
+    answers = read_table(layout.responses(number), Response)
+    policy = [math.fsum(answer.token_logprobs) for answer in answers]
+    base = (np.array(policy) + np.random.default_rng(number).normal(size=len(policy))).tolist()
+    rewards = [p - b for p, b in zip(policy, base, strict=True)]
+    scores = make_scores(answers, policy, base, rewards)
+    pairs = make_pairs(
+        answers, scores, params.judge, beta=params.train.beta, seed=params.seed, round=number
+    )
+    write_table(layout.scores(number), scores, Score)
+    write_table(layout.pairs(number), pairs, JudgedPair)
+
+
+def _evaluation(layout: Layout, name: str) -> None:
+    """The figures that the report wants of a policy; models would have made them."""
+    figures = {
+        "round": name, "annotator": "rubric", "against": "base", "n": 8, "win_rate": 0.5,
+        "win_rate_low": 0.4, "win_rate_high": 0.6, "heldout_accuracy": None, "kl_to_base": 1.0,
+        "gold_reward": 0.5, "mean_tokens": 40.0, "mean_words": 30.0, "finished": 0.5,
+        "development": {"n": 4, "win_rate": 0.5},
+        **({"gamma": 4.0} if name == "rival" else {}),
+    }  # fmt: skip
+    write_json(layout.evaluation(name) / "metrics.json", figures)
