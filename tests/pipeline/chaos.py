@@ -29,7 +29,7 @@ from spa.doctor.leftovers import damaged_lock
 from spa.files import hash_file
 from spa.layout import Layout
 from stages._app import run
-from tests.pipeline.full_disk import in_order
+from tests.pipeline.in_process import in_order
 from tests.pipeline.tiny_params import ROOT, write_pipeline
 from tests.tiny import write_tiny_model
 

@@ -20,10 +20,11 @@ import sys
 from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 
-from spa.dag import Stage, read_stages
+from spa.dag import Stage
 from spa.files import hash_file
 from spa.layout import Layout
 from stages._app import run
+from tests.pipeline.in_process import in_order
 
 
 def fail_each(pipeline: Path, library: ctypes.CDLL, stage: Stage, every: int) -> dict[str, object]:
@@ -102,21 +103,6 @@ def main() -> None:
     library.writes_seen.restype = ctypes.c_long
     for stage in in_order(Layout(pipeline)):
         print(json.dumps(fail_each(pipeline, library, stage, every)), flush=True)
-
-
-def in_order(layout: Layout) -> list[Stage]:
-    """Stages so that each comes after those whose outputs it reads."""
-    left, ordered = list(read_stages(layout).values()), []
-    while left:
-        waiting = {out for stage in left for out in stage.outs}
-        ready = [s for s in left if not any(_reads(dep, out) for dep in s.deps for out in waiting)]
-        ordered += ready
-        left = [stage for stage in left if stage not in ready]
-    return ordered
-
-
-def _reads(dep: str, out: str) -> bool:
-    return dep == out or dep.startswith(f"{out}/") or out.startswith(f"{dep}/")
 
 
 if __name__ == "__main__":

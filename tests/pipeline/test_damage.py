@@ -1,7 +1,5 @@
 """Files that were cut or have a flipped bit: one clear line from whoever reads them."""
 
-import os
-import shlex
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -12,8 +10,7 @@ from spa.errors import ArtefactError
 from spa.files import read_table
 from spa.layout import Layout
 from spa.records import JudgedPair, Pair, Prompt, Record, Response, Score, TrainingRow
-from stages._app import run
-from tests.pipeline.full_disk import in_order
+from tests.pipeline.in_process import call, run_stages
 from tests.pipeline.tiny_params import write_pipeline
 
 pytestmark = pytest.mark.slow
@@ -21,15 +18,11 @@ Damage = Callable[[bytes], bytes]
 
 
 @pytest.fixture(scope="module")
-def finished(tmp_path_factory: pytest.TempPathFactory, tiny_folder: Path) -> Iterator[Layout]:
+def finished(tmp_path_factory: pytest.TempPathFactory, tiny_folder: Path) -> Layout:
     """A pipeline whose stages all ran, in this process."""
     layout = Layout(write_pipeline(tmp_path_factory.mktemp("finished") / "run", tiny_folder))
-    before = Path.cwd()
-    os.chdir(layout.root)
-    for stage in in_order(layout):
-        _call(stage.cmd)
-    yield layout
-    os.chdir(before)
+    run_stages(layout)
+    return layout
 
 
 @pytest.fixture
@@ -43,12 +36,6 @@ def layout(finished: Layout) -> Iterator[Layout]:
         shutil.rmtree(target) if target.is_dir() else target.unlink()
         (kept / name).rename(target)
     shutil.rmtree(kept)
-
-
-def _call(command: str) -> int:
-    with pytest.raises(SystemExit) as stop:
-        run(shlex.split(command)[1:])
-    return int(stop.value.code or 0)
 
 
 def cut(data: bytes) -> bytes:
@@ -95,7 +82,7 @@ def test_a_damaged_file_is_named_by_who_reads_it(
     file = layout.root / name
     file.write_bytes(damage(file.read_bytes()))
     capsys.readouterr()
-    assert _call(command) == 1
+    assert call(layout, command) == 1
     _one_line_about(capsys.readouterr().err, file)
 
 

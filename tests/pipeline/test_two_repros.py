@@ -5,7 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from spa.layout import Layout
 from tests.pipeline.chaos import ENVIRONMENT, data_hashes
+from tests.pipeline.in_process import run_stages
 from tests.pipeline.tiny_params import write_pipeline
 
 pytestmark = pytest.mark.slow
@@ -21,7 +23,7 @@ def _start(folder: Path) -> subprocess.Popen[str]:
 
 def test_two_repros_at_once_spoil_nothing(tmp_path: Path, tiny_folder: Path) -> None:
     alone = write_pipeline(tmp_path / "alone", tiny_folder)
-    subprocess.run(COMMAND, cwd=alone, env=ENVIRONMENT, check=True, capture_output=True)
+    run_stages(Layout(alone), until="seed")
     shared = write_pipeline(tmp_path / "shared", tiny_folder)
     both = [_start(shared), _start(shared)]
     outputs = [process.communicate()[0] for process in both]

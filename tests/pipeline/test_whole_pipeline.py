@@ -21,6 +21,7 @@ from spa.models import model_hash
 from spa.records import JudgedPair, Pair, Prompt, Response, Score, TrainingRow
 from spa.tracking.registry import CHAMPION, REGISTERED
 from spa.tracking.server import tracking_uri
+from tests.pipeline.in_process import run_stages
 from tests.pipeline.tiny_params import write_pipeline
 
 pytestmark = pytest.mark.slow
@@ -181,10 +182,11 @@ def test_a_change_in_one_round_reruns_from_that_round_on(changed: Layout) -> Non
 def test_a_second_clean_run_gives_the_same_bytes(
     done: Layout, tmp_path: Path, tiny_folder: Path
 ) -> None:
-    folder = write_pipeline(tmp_path / "again", tiny_folder)
-    _repro(folder, "train@2")
+    """Also when the stages run one after the other in one process, without DVC."""
+    again = Layout(write_pipeline(tmp_path / "again", tiny_folder))
+    run_stages(again, until="train@2")
     for name in ("base", "0", "1", "2"):
-        assert hash_folder(Layout(folder).round(name)) == hash_folder(done.round(name))
+        assert hash_folder(again.round(name)) == hash_folder(done.round(name))
 
 
 @pytest.mark.parametrize("changed", [_start_from_the_rival], indirect=True)
