@@ -28,16 +28,19 @@ _CLI = f"""\
 
 {_MADE}
 
-Every command acts on the nearest `dvc.yaml`, here or in a folder above. Exit codes: 0; 1, an error that one line on stderr tells, or what the
-command was asked to find; 2, wrong usage. `--json` prints one object and nothing else on stdout. `spa COMMAND --help` says the same as this page.
+Every command acts on the nearest `dvc.yaml`, here or in a folder above. Exit codes: 0; 1, an
+error that one line on stderr tells, or what the command was asked to find; 2, wrong usage.
+`--json` prints one object and nothing else on stdout. `spa COMMAND --help` says the same as this
+page.
 """
 _PARAMS = f"""\
 # params.yaml and compute.yaml
 
 {_MADE}
 
-`params.yaml` has every number of an experiment; `spa preset` has whole files to begin with. A key that is not known here is refused, and all
-faults are named together. A key without a default must be there. *none* is YAML's `null`.
+`params.yaml` has every number of an experiment; `spa preset` has whole files to begin with. A key
+that is not known here is refused, and all faults are named together. A key without a default must
+be there. *none* is YAML's `null`.
 """
 
 
