@@ -3,9 +3,9 @@
 #
 #     sbatch examples/slurm.sh ~/mine          # a folder with dvc.yaml, and spa in its .venv
 #
-# Five minutes before its time ends, or when it is pre-empted, it asks to be queued again; `dvc repro`
-# then goes on where it was. Where compute nodes reach no network, say `dvc repro base split` on the
-# login node before. Adapt the lines below to the cluster.
+# Five minutes before its time ends it asks to be queued again (a pre-empted job is, by --requeue), and
+# `dvc repro` then goes on where it was. Where compute nodes reach no network, say `dvc repro base
+# split` on the login node before. Adapt the lines below to the cluster.
 #SBATCH --job-name=spa
 #SBATCH --nodes=1
 #SBATCH --ntasks=1

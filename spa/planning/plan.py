@@ -72,6 +72,7 @@ def plan_pipeline(
     notes += lengths.notes
     model = _model(base, params, elsewhere, notes)
     compute = elsewhere.compute(compute)
+    base = None if elsewhere.config else base  # what is here is not what is asked about
     known = _Known(layout, params, compute, lengths, base, model)
     float32 = choose_dtype(compute) is torch.float32
     plans = {
