@@ -51,11 +51,12 @@ check: install  ## formatting, lint, types, layers
 	mypy
 	lint-imports
 
-format: install  ## mend the form, and copy into the package what a wheel must hold
+format: install  ## mend the form, copy into the package what a wheel must hold, write the references
 	ruff format .
 	ruff check --fix .
 	cp dvc.yaml spa/scaffold/pipeline.yaml
 	cp presets/starter.yaml spa/presets/starter.yaml
+	python docs/make_reference.py
 
 ui: install  ## MLflow on 127.0.0.1
 	spa ui

@@ -33,7 +33,7 @@ POLICIES = ("base", "0", "1", "2", "rival")
 def run(seeds: Sequence[int], methods: Sequence[str], test: int, results: Path) -> None:
     """Run every pipeline that has no result yet and append its result."""
     layout = Layout.find()
-    done = {(row["seed"], row["method"]) for row in _results(results)}
+    done = {(row["seed"], row["method"]) for row in read_results(results)}
     for seed in seeds:
         for method in methods:
             if (seed, method) in done:
@@ -68,12 +68,12 @@ def collect(layout: Layout, seed: int, method: str) -> dict[str, Any]:
 
 def table(file: Path) -> str:
     """The results of a file as Markdown."""
-    rows = sorted(_results(file), key=lambda r: (METHODS.index(r["method"]), r["seed"]))
+    rows = sorted(read_results(file), key=lambda r: (METHODS.index(r["method"]), r["seed"]))
     parts = [_win_rates(rows), _gains(rows), _judges(rows), _health(rows)]
     return "\n\n".join(parts) + "\n"
 
 
-def _results(file: Path) -> list[dict[str, Any]]:
+def read_results(file: Path) -> list[dict[str, Any]]:
     if not file.exists():
         return []
     return [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()]

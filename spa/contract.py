@@ -13,7 +13,9 @@ class Check(Section):
     """One data check: what to do with a pair it speaks against, and which answers it reads."""
 
     action: Action
+    """Leave the pair out, keep it and say so, stop the run, or do not look."""
     side: Literal["chosen", "rejected", "either"] = "either"
+    """Which answers count."""
     limit: float | None = None
     """The check's threshold, where it has one (docs/checks.md says its unit)."""
 
@@ -90,8 +92,11 @@ class Gate(Section):
     """A figure of a round as a whole, and between which limits it is believed."""
 
     action: Literal["stop", "warn", "off"]
+    """What a figure outside its limits does."""
     low: float | None = None
+    """The least that is believed."""
     high: float | None = None
+    """The most that is believed."""
 
 
 GateName = Literal["chosen_longer", "margin_std", "distinct_answers", "distinct_2"]

@@ -56,9 +56,13 @@ class Generate(Section):
     """`generate`: how the policy answers the prompts of a round."""
 
     engine: Literal["transformers"] = "transformers"
+    """What samples."""
     samples: Annotated[int, Field(ge=2)] = 2
+    """Answers to each prompt."""
     temperature: Annotated[float, Field(gt=0)] = 0.7
+    """The logits are divided by it; log-probabilities are told at 1 all the same."""
     max_new_tokens: Positive = 300
+    """Tokens after which an answer is cut, which it then says."""
 
 
 class Rubric(Section):
@@ -88,6 +92,7 @@ class Judge(Section):
     """Nats taken from the reward for each character of the answer (SPA, App. D); `auto`
     finds the one that makes chosen answers as long as rejected ones (DICE)."""
     pairing: Literal["best_worst", "best_random"] = "best_worst"
+    """Which answer is rejected: the one with the least reward, or any other."""
     tie_band: Annotated[float, Field(ge=0)] = 1e-3
     """Pairs whose rewards differ by no more than this many nats are ties and are not made."""
     flip_labels: Share = 0.0
@@ -98,7 +103,7 @@ class Lora(Section):
     """`train.lora`: train low-rank adapters in place of all weights (arXiv:2106.09685)."""
 
     rank: Positive
-    """Of the two factors that a layer's change is the product of."""
+    """The inner size of the two matrices whose product is a layer's change."""
     alpha: Positive = 16
     """The change is scaled by alpha / rank."""
     modules: Literal["all-linear"] | Annotated[list[str], Field(min_length=1)] = "all-linear"
@@ -109,15 +114,22 @@ class Train(Section):
     """`train`: SPA's loss and its optimiser."""
 
     beta: Annotated[float, Field(gt=0)] = 0.1
+    """DPO's: how strongly the policy is held to its reference, and what turns a difference of
+    rewards into a probability; the lower, the further it may go."""
     learning_rate: Annotated[float, Field(gt=0)] = 5e-7
+    """AdamW's, at its highest."""
     epochs: Positive = 1
+    """Epochs of every round but round 0."""
     seed_epochs: Positive = 3
     """Epochs of round 0, on the human seed."""
     batch_size: Positive = 32
+    """Pairs a step; those at the end that fill no step are left out."""
     warmup_share: Share = 0.1
     """Share of the steps over which the learning rate rises; a cosine follows."""
     max_grad_norm: Annotated[float, Field(gt=0)] = 1.0
+    """Longer gradients are shortened to it."""
     weight_decay: Annotated[float, Field(ge=0)] = 0.0
+    """AdamW's."""
     alpha: Annotated[float, Field(ge=0, le=0.5)] = 0.1
     """Share of a doubtful label given to the other side (SPA, Eq. 10); round 0 uses 0."""
     nll_weight: Annotated[float, Field(ge=0)] = 0.0
@@ -177,10 +189,13 @@ class Evaluate(Section):
     """alpaca-eval's df_gamed.csv or a like file under `data/raw/annotations/`, for the
     length-controlled win rate on AlpacaEval's 805; fetched from the Hub where it is not said."""
     alpaca_eval: AlpacaEval = AlpacaEval()
+    """For `alpaca_eval`: who is asked, and how."""
     max_cost_usd: Annotated[float, Field(ge=0)] | None = None
     """The most that one evaluation may cost at an endpoint; checked before the first call."""
     temperature: Annotated[float, Field(gt=0)] = 0.7
+    """Of the answers to held-out prompts."""
     max_new_tokens: Positive = 300
+    """Tokens after which such an answer is cut."""
 
     @property
     def annotators(self) -> list[AnnotatorName]:
@@ -199,6 +214,7 @@ class Rival(Section):
     """`rival`: the seed policy amplified in weight space (ExPO, arXiv:2404.16792)."""
 
     gammas: Annotated[list[Annotated[float, Field(gt=0)]], Field(min_length=1)] = [2.0, 4.0, 8.0]
+    """How often the seed's change is taken; development prompts choose."""
 
 
 class Round(Section):
@@ -207,17 +223,24 @@ class Round(Section):
     prev: str
     """The round whose policy it starts from: an earlier one, or `rival`, the amplified seed."""
     prompts: Positive
+    """Prompts without labels that it answers; no other round has them."""
     generate: dict[str, Any] = {}
+    """Keys of `generate` that are otherwise in this round."""
     judge: dict[str, Any] = {}
+    """Keys of `judge` that are otherwise in this round."""
     filter: dict[str, Any] = {}
+    """Keys of `filter` that are otherwise in this round."""
     train: dict[str, Any] = {}
+    """Keys of `train` that are otherwise in this round, such as `lambda`."""
 
 
 class Params(Section):
     """The whole of params.yaml."""
 
-    schema_version: int = SCHEMA_VERSION  # a file without one is of the current
+    schema_version: int = SCHEMA_VERSION
+    """Which version of these keys the file was written for; one without it is of the current."""
     seed: int
+    """What pools, answers, batches and bootstraps are drawn by."""
     base: Base
     split: Split
     rubric: Rubric = Rubric()
@@ -228,6 +251,7 @@ class Params(Section):
     evaluate: Evaluate = Evaluate()
     rival: Rival = Rival()
     rounds: dict[str, Round]
+    """One line a round, by its number in quotes."""
 
     def for_round(self, round: int) -> "Params":
         """These params with what one round does otherwise merged into its stages' sections."""

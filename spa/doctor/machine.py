@@ -93,7 +93,10 @@ def check_room(layout: Layout, compute: Compute, plan: PipelinePlan) -> list[Fin
         return [ok("room", "nothing is to run")]
     return [
         _compared(
-            "memory", plan.memory, device_memory(compute), "lower the batch sizes in compute.yaml"
+            "memory",
+            plan.memory,
+            device_memory(compute),
+            "set train.lora, lower the batch sizes in compute.yaml",
         ),
         _compared("disk", plan.disk, free_disk(layout.root), "make room or move the pipeline"),
     ]

@@ -1,7 +1,7 @@
 """How long prompts and answers are, in tokens: measured where there is something to measure."""
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +35,22 @@ class Lengths:
     sampled: float | None = None
     evaluated: float | None = None
     notes: tuple[str, ...] = ()
+
+    def said(self, prompt: int | None, answer: int | None) -> "Lengths":
+        """With what somebody says in place of what was found; None is not said."""
+        told = self
+        if prompt is not None:
+            told = replace(told, prompt=prompt, notes=_without(told.notes, "prompt lengths"))
+        if answer is not None:
+            lengths = {"labelled": answer, "sampled": answer, "evaluated": answer}
+            told = replace(told, **lengths, notes=_without(told.notes, "answer lengths"))
+        if None not in (prompt, answer):
+            told = replace(told, notes=_without(told.notes, "no tokenizer"))
+        return told
+
+
+def _without(notes: tuple[str, ...], what: str) -> tuple[str, ...]:
+    return tuple(note for note in notes if not note.startswith(what))
 
 
 def measure_lengths(layout: Layout, params: Params, base: Path | None) -> Lengths:

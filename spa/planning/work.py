@@ -39,6 +39,8 @@ class Work:
         answers: answers sampled.
         sampled: tokens of those answers.
         read: tokens that a model reads forward only, prompts of sampled answers included.
+        light: those of them that are read in the precision of sampling and training: prompts,
+            what training's reference reads, and what judges that are models are shown.
         trained: tokens read forward and backward.
         calls: requests to an endpoint that may cost money.
         called: tokens of those requests and their answers, where somebody has counted them.
@@ -48,6 +50,7 @@ class Work:
     answers: int = 0
     sampled: Tokens = Tokens()
     read: Tokens = Tokens()
+    light: Tokens = Tokens()
     trained: Tokens = Tokens()
     calls: int = 0
     called: Tokens = Tokens()
@@ -110,7 +113,7 @@ def stage_work(stage: Stage, params: Params, lengths: Lengths, *, float32: bool)
             tried = len(params.rival.gammas) * params.split.development
             return _joined(
                 _sampling(tried, sizes.prompt, sizes.evaluated),
-                Work(read=_asked(params, params.rival.gammas, sizes)),
+                _light(_asked(params, params.rival.gammas, sizes)),
                 _evaluation(params, sizes, base=False),
             )
     return Work()
@@ -130,9 +133,9 @@ def _round_work(kind: str, round: str, params: Params, lengths: Lengths, float32
         case "evaluate":
             return _evaluation(own, sizes, base=False)
         case "calibrate" if own.evaluate.asked == "llm":
-            return Work(read=_question(sizes.prompt, sizes.sampled) * (2 * prompts))
+            return _light(_question(sizes.prompt, sizes.sampled) * (2 * prompts))
         case "calibrate" if own.evaluate.asked == "reward_model":
-            return Work(read=(sizes.prompt + sizes.sampled) * (2 * prompts))
+            return _light((sizes.prompt + sizes.sampled) * (2 * prompts))
     return Work()
 
 
@@ -142,13 +145,18 @@ def _joined(*parts: Work) -> Work:
         answers=sum(p.answers for p in parts),
         sampled=sum((p.sampled for p in parts), Tokens()),
         read=sum((p.read for p in parts), Tokens()),
+        light=sum((p.light for p in parts), Tokens()),
         trained=sum((p.trained for p in parts), Tokens()),
         calls=sum(p.calls for p in parts),
     )
 
 
 def _sampling(answers: int, prompt: Tokens, answer: Tokens) -> Work:
-    return Work(answers=answers, sampled=answer * answers, read=prompt * answers)
+    return _joined(Work(answers=answers, sampled=answer * answers), _light(prompt * answers))
+
+
+def _light(read: Tokens) -> Work:
+    return Work(read=read, light=read)
 
 
 def _training(params: Params, pairs: int, sequence: Tokens, *, known: bool = False) -> Work:
@@ -157,11 +165,8 @@ def _training(params: Params, pairs: int, sequence: Tokens, *, known: bool = Fal
     size = params.train.batch_size
     live = plan.steps - plan.look if params.train.lambda_ > 0 else 0
     reads = (0 if known else pairs) + live * size
-    return Work(
-        steps=plan.steps,
-        trained=sequence * (2 * plan.steps * size),
-        read=sequence * (2 * reads),
-    )
+    trained = Work(steps=plan.steps, trained=sequence * (2 * plan.steps * size))
+    return _joined(trained, _light(sequence * (2 * reads)))
 
 
 def _judging(params: Params, prompts: int, sizes: Sizes, prev: str, float32: bool) -> Work:
@@ -170,12 +175,14 @@ def _judging(params: Params, prompts: int, sizes: Sizes, prev: str, float32: boo
     passes = 1 + (not float32)
     log_ratio = judge.method not in ("llm", "reward_model", "rubric")
     passes += log_ratio and judge.reference == "previous" and prev not in ("0", "rival")
-    passes += judge.method == "reward_model"
-    read = (sizes.prompt + sizes.sampled) * (passes * answers + min(CHECKED, answers) * float32)
+    sequence = sizes.prompt + sizes.sampled
+    read = Work(read=sequence * (passes * answers + min(CHECKED, answers) * float32))
+    if judge.method == "reward_model":
+        return _joined(read, _light(sequence * answers))
     if judge.method == "llm":
         contests = prompts * comb(params.generate.samples, 2)
-        read += _question(sizes.prompt, sizes.sampled) * (2 * contests)
-    return Work(read=read)
+        return _joined(read, _light(_question(sizes.prompt, sizes.sampled) * (2 * contests)))
+    return read
 
 
 def _question(prompt: Tokens, answer: Tokens) -> Tokens:
@@ -189,14 +196,14 @@ def _evaluation(params: Params, sizes: Sizes, *, base: bool) -> Work:
     gold = (sizes.prompt + sizes.labelled) * (2 * split.gold)
     drift = (sizes.prompt + sizes.evaluated) * (0 if base else split.test)
     asked = answers + (split.development or split.test) * base  # the base meets a null answer
-    read = gold + drift
+    shown = Tokens()
     for name in params.evaluate.annotators:
         if name == "llm":
-            read += _question(sizes.prompt, sizes.evaluated) * (2 * asked)
+            shown += _question(sizes.prompt, sizes.evaluated) * (2 * asked)
         elif name == "reward_model":
-            read += (sizes.prompt + sizes.evaluated) * (3 * answers)
+            shown += (sizes.prompt + sizes.evaluated) * (3 * answers)
     own = _sampling(answers, sizes.prompt, sizes.evaluated)
-    return _joined(own, Work(read=read, calls=_calls(params, base=base)))
+    return _joined(own, Work(read=gold + drift, calls=_calls(params, base=base)), _light(shown))
 
 
 def _calls(params: Params, *, base: bool) -> int:

@@ -1,5 +1,6 @@
 """Tool `plan`: what the stages still to run will take."""
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -12,27 +13,63 @@ Json = Annotated[bool, typer.Option("--json", help="Print one JSON object and no
 Probe = Annotated[
     bool, typer.Option(help="Measure this machine with the base, for hours; takes a minute or so.")
 ]
+Config = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FILE", help="The base's config.json, for memory and disk before the base is here."
+    ),
+]
+Gpu = Annotated[
+    str | None,
+    typer.Option(
+        metavar="NAME",
+        help="Hours and memory of a GPU that is not here, by arithmetic: a100, h100 or h200.",
+    ),
+]
+Gpus = Annotated[
+    int | None,
+    typer.Option(min=1, help="How many of them; by default `processes` of compute.yaml."),
+]
+PromptTokens = Annotated[
+    int | None, typer.Option(min=1, help="Mean length of prompts, in place of the data's.")
+]
+AnswerTokens = Annotated[
+    int | None, typer.Option(min=1, help="Mean length of answers, in place of those seen.")
+]
 
 
-def main(as_json: Json = False, probe: Probe = True) -> None:
+def main(
+    as_json: Json = False,
+    probe: Probe = True,
+    config: Config = None,
+    gpu: Gpu = None,
+    gpus: Gpus = None,
+    prompt_tokens: PromptTokens = None,
+    answer_tokens: AnswerTokens = None,
+) -> None:
     """Say what every stage still to run takes: steps, tokens, hours, memory, disk, money.
 
     Steps follow from params.yaml alone (every pair kept). Lengths are measured on the data
-    and on earlier rounds' answers; memory and disk need the base, hours a short probe of this
-    machine with it. What is not known is said to be unknown; nothing is written.
+    and on earlier rounds' answers; memory and disk need the base, a preset's model or a
+    config.json; hours a short probe of this machine with the base, or a GPU's name. What is not
+    known is said to be unknown; nothing is written.
     """
+    if gpus is not None and gpu is None:
+        raise typer.BadParameter("say --gpu NAME with --gpus")
     import contextlib
     import json
     import sys
 
     from spa.layout import Layout
     from spa.param_files import load_compute, load_params
-    from spa.planning import plan_pipeline
+    from spa.planning import Elsewhere, find_card, plan_pipeline
 
     layout = Layout.find()
     params, compute = load_params(layout.params), load_compute(layout.compute)
+    card = None if gpu is None else find_card(gpu)
+    elsewhere = Elsewhere(card, gpus, config, prompt_tokens, answer_tokens)
     with contextlib.redirect_stdout(sys.stderr):  # libraries may chatter
-        plan = plan_pipeline(layout, params, compute, probe=probe)
+        plan = plan_pipeline(layout, params, compute, probe=probe, elsewhere=elsewhere)
     print(json.dumps(as_object(plan)) if as_json else "\n".join(as_table(plan)))
 
 

