@@ -7,12 +7,24 @@
 
 import os
 import shlex
+import subprocess
 import sys
 from pathlib import Path
 
 from spa.layout import Layout
 from stages._app import run
+from tests.pipeline.chaos import ENVIRONMENT
 from tests.pipeline.full_disk import in_order
+from tests.pipeline.tiny_params import ROOT
+
+
+def run_at_once(folder: Path, *stages: str) -> None:
+    """Run stages of a pipeline, by default all, in one process beside this one."""
+    command = [sys.executable, "-m", "tests.pipeline.at_once", str(folder), *stages]
+    done = subprocess.run(
+        command, cwd=ROOT, env=ENVIRONMENT, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
 
 
 def main() -> None:

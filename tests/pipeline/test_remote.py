@@ -2,7 +2,6 @@
 
 import json
 import subprocess
-import sys
 from collections.abc import Iterator
 from copy import deepcopy
 from pathlib import Path
@@ -14,8 +13,9 @@ import yaml
 from moto.server import ThreadedMotoServer
 
 from spa.layout import Layout
+from tests.pipeline.at_once import run_at_once
 from tests.pipeline.chaos import ENVIRONMENT, data_hashes
-from tests.pipeline.tiny_params import ROOT, write_pipeline
+from tests.pipeline.tiny_params import write_pipeline
 
 pytestmark = pytest.mark.slow
 KEYS = {"AWS_ACCESS_KEY_ID": "any", "AWS_SECRET_ACCESS_KEY": "any"}
@@ -60,10 +60,6 @@ def _add_round_3(folder: Path) -> None:
     (folder / "params.yaml").write_text(text, encoding="utf-8")
 
 
-def _at_once(folder: Path, *stages: str) -> None:
-    _run(ROOT, sys.executable, "-m", "tests.pipeline.at_once", str(folder), *stages)
-
-
 def _ran(output: str) -> list[str]:
     return [line.split("'")[1] for line in output.splitlines() if line.startswith("Running stage")]
 
@@ -92,14 +88,14 @@ def shared(bucket: str, tmp_path_factory: pytest.TempPathFactory, tiny_folder: P
     _run(origin, "dvc", "remote", "add", "--default", "store", "s3://runs/spa")
     _run(origin, "dvc", "remote", "modify", "store", "endpointurl", bucket)
     _run(origin, "dvc", "remote", "modify", "store", "region", "us-east-1")
-    _at_once(origin)
+    run_at_once(origin)
     _run(origin, "dvc", "commit", "--force", "--quiet")
     _commit(origin, "Two rounds")
     _run(origin, "dvc", "push", "--quiet")
     three = _clone(origin, origin.with_name("three"))
     _run(three, "dvc", "pull", "--quiet")
     _add_round_3(three)
-    _at_once(three, "split", *ROUND_3, "report")
+    run_at_once(three, "split", *ROUND_3, "report")
     return Shared(origin, three)
 
 
