@@ -122,7 +122,10 @@ def _check(raw: dict[str, Any], cell: Cell) -> None:
             place = place.setdefault(folder, {})
             if not isinstance(place, dict):
                 raise ParamsError(f"sweep: {key}: {folder} of params.yaml holds no keys")
-        place[last] = yaml.safe_load(value)
+        try:
+            place[last] = yaml.safe_load(value)
+        except yaml.YAMLError as error:
+            raise ParamsError(f"sweep: {key}: found {value!r}; wanted a value of YAML") from error
     _, faults = check_params(changed)
     if faults:
         raise ParamsError(f"sweep: {cell}: {'; '.join(faults)}")

@@ -65,6 +65,7 @@ def test_a_key_that_rounds_have_for_themselves_is_told(raw: dict[str, Any]) -> N
         (["seed=4"], [], "seed: .*say --seeds"),
         (["train.beat=0.1"], [], "train.beat: unknown key"),
         ([], ["train.beta=0.1,much"], "train.beta=much .*train.beta: found 'much'"),
+        (["train.beta=[0.1"], [], "train.beta: found .*wanted a value of YAML"),
         (["seed.deep=1"], [], "seed of params.yaml holds no keys"),
     ],
 )
