@@ -153,6 +153,11 @@ class Layout:
         return self.data / "report"
 
     @property
+    def sweep(self) -> Path:
+        """What `spa sweep` showed last; not tracked."""
+        return self.report / "sweep.csv"
+
+    @property
     def cache(self) -> Path:
         """Downloads and unfinished work; never tracked, safe to delete."""
         return self.root / ".cache"

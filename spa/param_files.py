@@ -1,6 +1,6 @@
 """Reading params.yaml and compute.yaml: all their faults at once, each with its key."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -162,6 +162,16 @@ def check_params(raw: Any) -> tuple[Params | None, list[str]]:
     faults += _evaluation_faults(raw)
     faults += _seed_faults(raw)
     return (None, faults) if faults else (params, [])
+
+
+def flatten(value: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Params flat, `a.b` for a nested key."""
+    for key, inner in value.items():
+        name = f"{prefix}{key}"
+        if isinstance(inner, Mapping):
+            yield from flatten(inner, f"{name}.")
+        else:
+            yield name, inner
 
 
 def _read_yaml(path: Path) -> Any:

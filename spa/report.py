@@ -5,6 +5,7 @@ import io
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from spa.errors import ArtefactError
 from spa.files import read_json
 from spa.layout import Layout
 from spa.records import SCHEMA_VERSION
@@ -51,6 +52,9 @@ CALIBRATION = (
 )
 DIGEST = ("kept", "flagged")
 
+FETCH = "dvc pull baseline evaluate_seed rival evaluate calibrate"
+"""Brings what `read_rows` reads; DVC cannot, as the report depends on folders that are there."""
+
 Row = dict[str, Any]
 
 
@@ -61,9 +65,16 @@ def read_rows(layout: Layout, rounds: Sequence[str]) -> list[Row]:
     (any more) are not read.
 
     Raises:
-        ArtefactError: an evaluation is missing.
+        ArtefactError: an evaluation is missing, or a round's calibration.
     """
-    return [_row(layout, name) for name in ["base", "0", *rounds, "rival"]]
+    names = ["base", "0", *rounds, "rival"]
+    wanted = [*map(layout.evaluation, names), *map(layout.calibration, rounds)]
+    if missing := [layout.show(folder) for folder in wanted if not folder.is_dir()]:
+        raise ArtefactError(
+            f"{', '.join(missing)}: not found; wanted all that the report shows; `{FETCH}` where "
+            "another machine ran it, else `dvc repro`"
+        )
+    return [_row(layout, name) for name in names]
 
 
 def _row(layout: Layout, name: str) -> Row:

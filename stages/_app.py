@@ -45,6 +45,7 @@ TOOLS = (
     "preset",
     "sample",
     "score",
+    "sweep",
     "ui",
     "validate",
     "winrate",

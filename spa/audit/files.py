@@ -204,7 +204,7 @@ class FileAudit:
     ) -> None:
         if manifest is None:
             if not (self._layout.root / own).is_file():
-                self._found.fault(own, "missing; run `dvc repro`, or `dvc checkout`")
+                self._found.fault(own, "missing; run `dvc pull`, or `dvc repro`")
             return
         wrong = [key for key in differences(manifest, now) if as_locked is False or _derived(key)]
         unchanged = (

@@ -16,6 +16,7 @@ from spa.tracking.server import (
     find_experiment,
     find_parent,
     pipeline_key,
+    raced,
     tolerant,
     tracking_uri,
 )
@@ -111,10 +112,7 @@ def _version(
     client: "MlflowClient", model: "LoggedModel", layout: Layout, round: str, run: str
 ) -> str:
     """The registered version of a logged model: found by the model's id, or made."""
-    if not client.search_registered_models(f"name = '{REGISTERED}'"):
-        client.create_registered_model(
-            REGISTERED, description="Policies of SPA's rounds, by reference; DVC keeps the weights."
-        )
+    raced(_make_registered, client)
     for version in client.search_model_versions(f"name = '{REGISTERED}'"):
         if version.tags.get("spa.model") == model.model_id:
             return str(version.version)
@@ -126,3 +124,11 @@ def _version(
         model_id=model.model_id,
     )
     return str(made.version)
+
+
+def _make_registered(client: "MlflowClient") -> None:
+    """Make the registered model where it is not there."""
+    if not client.search_registered_models(f"name = '{REGISTERED}'"):
+        client.create_registered_model(
+            REGISTERED, description="Policies of SPA's rounds, by reference; DVC keeps the weights."
+        )

@@ -7,7 +7,7 @@ import hashlib
 import os
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +15,7 @@ import yaml
 
 from spa.files import hash_file, replace_file
 from spa.layout import Layout
+from spa.param_files import flatten
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -86,8 +87,28 @@ def connect(layout: Layout) -> "MlflowClient":
     return MlflowClient(tracking_uri(layout))
 
 
+def raced(call: Any, *args: Any, **kwargs: Any) -> Any:
+    """Call MLflow, and once more where another process may have written the same meanwhile.
+
+    A server on PostgreSQL refuses the second of two equal experiments, models or datasets; when
+    `call` looks again, the first one is there.
+    """
+    from mlflow.exceptions import MlflowException
+
+    try:
+        return call(*args, **kwargs)
+    except MlflowException as error:
+        if error.error_code not in ("BAD_REQUEST", "RESOURCE_ALREADY_EXISTS"):
+            raise
+        return call(*args, **kwargs)
+
+
 def find_experiment(client: "MlflowClient", layout: Layout) -> str:
     """Id of the experiment that all pipelines share; made where it is not there."""
+    return str(raced(_experiment, client, layout))
+
+
+def _experiment(client: "MlflowClient", layout: Layout) -> str:
     found = client.get_experiment_by_name(EXPERIMENT)
     if found is not None:
         return str(found.experiment_id)
@@ -124,18 +145,9 @@ def log_params(client: "MlflowClient", run_id: str, params: Mapping[str, Any]) -
     """Log params flat, `a.b` for a nested key, in batches that servers accept."""
     from mlflow.entities import Param
 
-    flat = [Param(key, str(value)[:500]) for key, value in _flatten(params)]
+    flat = [Param(key, str(value)[:500]) for key, value in flatten(params)]
     for start in range(0, len(flat), 100):
         client.log_batch(run_id, params=flat[start : start + 100])
-
-
-def _flatten(value: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    for key, inner in value.items():
-        name = f"{prefix}{key}"
-        if isinstance(inner, Mapping):
-            yield from _flatten(inner, f"{name}.")
-        else:
-            yield name, inner
 
 
 def _git(layout: Layout) -> dict[str, str]:

@@ -15,6 +15,7 @@ from spa.tracking.server import (
     find_experiment,
     find_parent,
     log_params,
+    raced,
     tolerant,
 )
 
@@ -79,7 +80,8 @@ class _Run:
         source = f'{{"uri": "{name}"}}'
         dataset = Dataset(name, dvc_md5(self._layout, path), "local", source)
         tag = InputTag("mlflow.data.context", context)
-        tolerant(self._client.log_inputs, self._run_id, datasets=[DatasetInput(dataset, [tag])])
+        inputs = [DatasetInput(dataset, [tag])]
+        tolerant(raced, self._client.log_inputs, self._run_id, datasets=inputs)
 
     def tags(self, values: Mapping[str, str]) -> None:
         for key, value in values.items():

@@ -1,16 +1,9 @@
 """A tracking server that dies in the middle of a stage: the stage goes on, the curve is mended."""
 
-import socket
-import subprocess
-import sys
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
-import requests
 from mlflow import MlflowClient
 
 from spa.files import write_table
@@ -19,40 +12,10 @@ from spa.records import TrainingRow
 from spa.tracking.rounds import log_rounds, training_curves
 from spa.tracking.server import EXPERIMENT, tolerant
 from spa.tracking.stages import track
+from tests.mlflow_server import free_port, kill_group, mlflow_server
 
 pytestmark = pytest.mark.slow
 STEPS = 60  # more than two batches of figures
-
-
-@contextmanager
-def _server(folder: Path, port: int) -> Iterator[subprocess.Popen[bytes]]:
-    """A real tracking server over SQLite on loopback, killed at the end."""
-    uri = f"sqlite:///{folder}/server.db"
-    command = ["mlflow", "server", "--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
-    with (folder / "server.log").open("ab") as log:
-        process = subprocess.Popen(
-            [sys.executable, "-m", *command, "--backend-store-uri", uri],
-            cwd=folder, stdout=log, stderr=log, start_new_session=True,
-        )  # fmt: skip
-    try:
-        for _ in range(240):
-            try:
-                if requests.get(f"http://127.0.0.1:{port}/health", timeout=1).ok:
-                    break
-            except requests.RequestException:
-                time.sleep(0.5)
-        yield process
-    finally:
-        _kill(process)
-
-
-def _kill(process: subprocess.Popen[bytes]) -> None:
-    import os
-    import signal
-
-    if process.poll() is None:
-        os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
 
 
 def _rows(step: int) -> list[TrainingRow]:
@@ -67,23 +30,21 @@ def _rows(step: int) -> list[TrainingRow]:
 def test_a_stage_outlives_the_server_and_its_curve_is_completed_from_its_log(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"http://127.0.0.1:{port}")
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
     monkeypatch.setattr(tolerant, "said", False, raising=False)
     layout = Layout(tmp_path)
     layout.params.write_text("seed: 1\n")
     log = [row for step in range(STEPS) for row in _rows(step)]
-    with _server(tmp_path, port) as server, track(layout, "train", 1, {"beta": 0.1}) as run:
+    with mlflow_server(tmp_path, port) as server, track(layout, "train", 1, {"beta": 0.1}) as run:
         for step in range(STEPS):
             if step == STEPS // 2:
-                _kill(server)
+                kill_group(server)
             run.metrics(training_curves(_rows(step)), step=step)
     write_table(layout.training_log(1), log, TrainingRow)
     assert "warning: MLflow cannot be reached" in capsys.readouterr().err
-    with _server(tmp_path, port):
+    with mlflow_server(tmp_path, port):
         rows: list[dict[str, Any]] = [{"round": "base", "win_rate": 0.5}]
         log_rounds(layout, [*rows, {"round": "1", "win_rate": 0.7}])
         client = MlflowClient(f"http://127.0.0.1:{port}")

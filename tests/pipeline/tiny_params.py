@@ -29,6 +29,7 @@ def write_pipeline(folder: Path, model: Path, **changes: Any) -> Path:
     shutil.copy(ROOT / ".dvc" / "config", folder / ".dvc" / "config")
     raw = folder / "data" / "raw"
     (raw / "annotations").mkdir(parents=True)
+    (raw / "annotations" / "README.md").write_text("None.\n", encoding="utf-8")  # git keeps it
     (raw / "pairs.jsonl").write_text("".join(map(_line, range(24))), encoding="utf-8")
     questions = [{"prompt": f"What does {a} do to {b}?"} for a in WORDS for b in WORDS if a < b]
     text = "".join(json.dumps(q) + "\n" for q in questions)

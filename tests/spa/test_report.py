@@ -1,5 +1,6 @@
 """The report: the promised keys, and sentences that follow from the figures."""
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -33,9 +34,13 @@ def test_the_recommended_round_is_the_earliest_best_on_development(layout: Layou
     assert summary["recommended_round"] == "1"
 
 
-def test_a_missing_evaluation_is_an_error(layout: Layout) -> None:
-    with pytest.raises(ArtefactError, match=r"evaluation/3/metrics.json: not found"):
+def test_what_another_machine_evaluated_and_this_one_lacks_is_named(layout: Layout) -> None:
+    said = r"data/evaluation/3, data/calibration/3: not found; .*`dvc pull .*` where another"
+    with pytest.raises(ArtefactError, match=said):
         report.read_rows(layout, ["1", "2", "3"])
+    shutil.rmtree(layout.calibration(1))
+    with pytest.raises(ArtefactError, match=r"^data/calibration/1: not found"):
+        report.read_rows(layout, ["1", "2"])
 
 
 def test_the_words_follow_the_figures(layout: Layout) -> None:

@@ -1,0 +1,1 @@
+"""Sweeps: the pipeline under several seeds and settings, run by DVC's queue of experiments."""

@@ -1,0 +1,66 @@
+"""`spa sweep` for real: two seeds of a tiny pipeline in DVC's queue."""
+
+import csv
+import subprocess
+from pathlib import Path
+
+import pytest
+import yaml
+from mlflow import MlflowClient
+
+from spa.layout import Layout
+from spa.tracking.server import EXPERIMENT
+from tests.pipeline.at_once import run_at_once
+from tests.pipeline.chaos import ENVIRONMENT
+from tests.pipeline.tiny_params import write_pipeline
+
+pytestmark = pytest.mark.slow
+GIT = ["git", "-c", "user.name=one", "-c", "user.email=one@example.org"]
+
+
+def _run(folder: Path, *command: str) -> str:
+    done = subprocess.run(
+        command, cwd=folder, env=ENVIRONMENT, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+@pytest.fixture
+def layout(tmp_path: Path, tiny_folder: Path) -> Layout:
+    """A finished run of one round, in git and DVC."""
+    folder = write_pipeline(tmp_path / "swept", tiny_folder)
+    params = yaml.safe_load((folder / "params.yaml").read_text(encoding="utf-8"))
+    del params["rounds"]["2"]
+    text = yaml.safe_dump(params, sort_keys=False)
+    (folder / "params.yaml").write_text(text, encoding="utf-8")
+    run_at_once(folder)
+    _run(folder, "dvc", "commit", "--force", "--quiet")
+    _run(folder, "git", "add", "--all")
+    _run(folder, *GIT, "commit", "--quiet", "--message", "One round")
+    return Layout(folder)
+
+
+def test_two_seeds_run_in_the_queue_and_are_not_run_again(layout: Layout) -> None:
+    sweep = ("spa", "sweep", "--seeds", "2")
+    assert _run(layout.root, *sweep, "--dry").count("seed=") == 2
+    said = _run(layout.root, *sweep)
+    assert "2 experiments, 2 of them queued now" in said
+    with layout.sweep.open(encoding="utf-8") as stream:
+        rows = list(csv.DictReader(stream))
+    assert {row["setting"] for row in rows} == {"params.yaml"}
+    assert {row["n"] for row in rows if row["figure"] != "judge_accuracy"} == {"2"}
+    assert [row["round"] for row in rows if row["figure"] == "win_rate"] == ["0", "1", "rival"]
+    assert _run(layout.root, "git", "status", "--porcelain") == ""
+    assert "seed: 1\n" in layout.params.read_text(encoding="utf-8")
+
+    client = MlflowClient(f"sqlite:///{layout.root}/mlflow.db")
+    experiment = client.get_experiment_by_name(EXPERIMENT)
+    assert experiment is not None
+    query = "tags.`spa.level` = 'pipeline'"
+    pipelines = client.search_runs([experiment.experiment_id], filter_string=query)
+    assert sorted(run.data.params["seed"] for run in pipelines) == ["1", "2"]
+
+    again = _run(layout.root, *sweep)
+    assert "queued" not in again
+    assert again.strip() in said
