@@ -13,6 +13,7 @@ from spa.records import SCHEMA_VERSION
 from spa.section import Count, Positive, Section, Share
 
 StageName = Literal["generate", "judge", "filter", "train"]
+EngineName = Literal["transformers", "vllm"]
 
 
 class Base(Section):
@@ -55,7 +56,9 @@ class Split(Section):
 class Generate(Section):
     """`generate`: how the policy answers the prompts of a round."""
 
-    engine: Literal["transformers"] = "transformers"
+    engine: EngineName = "transformers"
+    """What samples: `transformers`, or `vllm`, which may live in another environment (`vllm` in
+    compute.yaml, docs/scale.md). Both draw alike, so that answers differ by rounding alone."""
     samples: Annotated[int, Field(ge=2)] = 2
     temperature: Annotated[float, Field(gt=0)] = 0.7
     max_new_tokens: Positive = 300
@@ -179,6 +182,8 @@ class Evaluate(Section):
     alpaca_eval: AlpacaEval = AlpacaEval()
     max_cost_usd: Annotated[float, Field(ge=0)] | None = None
     """The most that one evaluation may cost at an endpoint; checked before the first call."""
+    engine: EngineName = "transformers"
+    """What samples the answers to held-out prompts; as `generate.engine`."""
     temperature: Annotated[float, Field(gt=0)] = 0.7
     max_new_tokens: Positive = 300
 
