@@ -245,6 +245,12 @@ class Params(Section):
         }
         return self.model_copy(update=sections)
 
+    @property
+    def engines(self) -> set[EngineName]:
+        """All engines that stages sample with."""
+        rounds = (self.for_round(int(round)) for round in self.rounds)
+        return {self.evaluate.engine, *(own.generate.engine for own in rounds)}
+
     def round(self, round: int) -> Round:
         """The line of one round.
 

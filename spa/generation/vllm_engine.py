@@ -5,8 +5,9 @@ vLLM is given all prompts of a call at once and fills its batches itself.
 
 import os
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -52,14 +53,12 @@ class VllmEngine:
             keep: gives what was answered before the stage was killed.
         """
         self._compute = compute
-        self._settings = {
+        self._settings: dict[str, Any] = {
             "llm": _arguments(folder, compute),
             "temperature": temperature,
             "max_new_tokens": max_new_tokens,
             "stop_tokens": list(stop_tokens),
         }
-        self._work = [temperature, max_new_tokens]
-        self._room = max_new_tokens
         self._keep = keep
         self._processes: list[VllmProcess] = []
         self._longest = 0
@@ -73,18 +72,17 @@ class VllmEngine:
         """
         order = content_order(requests)
         groups = [order[start : start + _KEPT] for start in range(0, len(order), _KEPT)]
+        call = _Call(self._ready, requests, groups, first=self._asked)
+        self._asked += len(requests)
         answers: dict[int, Completion] = {}
-        call: _Call | None = None
         with tqdm(total=len(order), desc="sampling", unit="answer", disable=None) as bar:
             for place, group in enumerate(groups):
-
-                def make(place: int = place, group: list[int] = group) -> list[dict[str, Any]]:
-                    nonlocal call
-                    call = call or self._ask(requests, groups[place:])
-                    return [asdict(completion) for completion in call.wait(group)]
-
-                work = [*self._work, [[requests[i].seed, requests[i].prompt] for i in group]]
-                rows = self._keep(work, make)
+                work = [
+                    self._settings["temperature"],
+                    self._settings["max_new_tokens"],
+                    [[requests[i].seed, requests[i].prompt] for i in group],
+                ]
+                rows = self._keep(work, partial(call.answer, place))
                 answers |= {i: Completion(**row) for i, row in zip(group, rows, strict=True)}
                 bar.update(len(group))
         return [answers[i] for i in range(len(requests))]
@@ -95,19 +93,17 @@ class VllmEngine:
             process.close()
         self._processes = []
 
-    def _ask(self, requests: Sequence[Request], groups: Sequence[Sequence[int]]) -> "_Call":
-        """Start what is not running and hand out all that is still to answer."""
+    def _ready(self, prompt: int) -> Sequence[VllmProcess]:
+        """The processes, started if need be, where they hold an answer to so long a prompt."""
         if not self._processes:
             self._start()
-        longest = max(len(requests[i].prompt) for group in groups for i in group)
-        room = self._room
-        if longest + room > self._longest:
+        room = self._settings["max_new_tokens"]
+        if prompt + room > self._longest:
             raise EngineError(
-                f"vLLM holds {self._longest} tokens: found a prompt of {longest} with an answer of "
+                f"vLLM holds {self._longest} tokens: found a prompt of {prompt} with an answer of "
                 f"{room}; wanted both within; lower max_new_tokens or take the prompt out"
             )
-        first, self._asked = self._asked, self._asked + len(requests)
-        return _Call(self._processes, requests, groups, first)
+        return self._processes
 
     def _start(self) -> None:
         settings = self._compute.vllm
@@ -124,31 +120,55 @@ class VllmEngine:
 
 
 class _Call:
-    """Requests under way: every process has its share of the groups, answered in order."""
+    """The requests of one call, handed out to all processes when the first answer is wanted."""
 
     def __init__(
         self,
-        processes: Sequence[VllmProcess],
+        ready: Callable[[int], Sequence[VllmProcess]],
         requests: Sequence[Request],
         groups: Sequence[Sequence[int]],
+        *,
         first: int,
     ) -> None:
-        """Hand out the groups; `first` begins numbers that no call had before."""
-        self._first = first
-        self._stream_of: dict[int, Iterator[tuple[int, Completion]]] = {}
-        self._done: dict[int, Completion] = {}
-        for rank, process in enumerate(processes):
-            share = [i for group in groups[rank :: len(processes)] for i in group]
-            process.ask({first + i: requests[i] for i in share})
-            self._stream_of |= dict.fromkeys(share, process.answers())
+        """Hand out nothing yet.
 
-    def wait(self, group: Sequence[int]) -> list[Completion]:
-        """The answers of one group."""
+        Args:
+            ready: gives the processes, for the longest prompt.
+            requests: all of the call.
+            groups: their places, as they are waited for.
+            first: begins numbers that no other call of these processes has.
+        """
+        self._ready = ready
+        self._requests = requests
+        self._groups = groups
+        self._first = first
+        self._sources: dict[int, Iterator[tuple[int, Completion]]] = {}
+        self._done: dict[int, Completion] = {}
+
+    def answer(self, place: int) -> list[dict[str, Any]]:
+        """The answers of one group, as JSON has them; groups before it are not asked for."""
+        if not self._sources:
+            self._ask(self._groups[place:])
+        group = self._groups[place]
         for i in group:
             while i not in self._done:
-                number, completion = next(self._stream_of[i])
+                number, completion = next(self._sources[i])
                 self._done[number - self._first] = completion
-        return [self._done.pop(i) for i in group]
+        return [asdict(self._done.pop(i)) for i in group]
+
+    def _ask(self, groups: Sequence[Sequence[int]]) -> None:
+        """Share every group out, so that it is answered by all processes at once."""
+        longest = max(len(self._requests[i].prompt) for group in groups for i in group)
+        processes = self._ready(longest)
+        count = len(processes)
+        for rank, process in enumerate(processes):
+            share = [
+                i
+                for group in groups
+                for i in group[rank * len(group) // count : (rank + 1) * len(group) // count]
+            ]
+            process.ask({self._first + i: self._requests[i] for i in share})
+            self._sources |= dict.fromkeys(share, process.answers())
 
 
 def _arguments(folder: Path, compute: Compute) -> dict[str, Any]:

@@ -38,7 +38,6 @@ class VllmProcess:
         *,
         patience: float,
         environment: Mapping[str, str] | None = None,
-        worker: Path = WORKER,
     ) -> None:
         """Start it; it loads the model meanwhile.
 
@@ -47,7 +46,6 @@ class VllmProcess:
             settings: the first line of the protocol.
             patience: seconds without a word from it, after which it is given up.
             environment: variables beside this process's own.
-            worker: the script.
 
         Raises:
             EngineError: there is no such Python.
@@ -56,7 +54,7 @@ class VllmProcess:
         self._errors = tempfile.TemporaryFile()
         try:
             self._process = subprocess.Popen(
-                [python, str(worker)],
+                [python, str(WORKER)],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=self._errors,
@@ -173,11 +171,14 @@ def installed(python: str, *, check: bool = False) -> str:
         )
     except OSError as error:
         raise no_python(python, error) from error
-    if name := done.stdout.strip():
-        return name.splitlines()[-1]
     if done.returncode:
         last = (done.stderr.strip().splitlines() or ["no word"])[-1]
-        raise EngineError(f"{python}: vLLM cannot be imported: {last[:300]}; wanted one that works")
+        raise EngineError(
+            f"{python}: vLLM cannot be imported: {last[:300]}; wanted one that works; install "
+            "it anew, in an environment of its own (docs/scale.md)"
+        )
+    if name := done.stdout.strip():
+        return name.splitlines()[-1]
     raise EngineError(
         f"{python}: vLLM is not installed there; wanted it, as the engine is vllm; install it into "
         "an environment of its own and name its Python under vllm.python in compute.yaml "

@@ -18,6 +18,7 @@ import time
 from collections.abc import Callable
 from importlib import import_module
 from importlib.metadata import packages_distributions, version
+from importlib.util import find_spec
 from typing import Any, TextIO
 
 _ALIVE_SECONDS = 5.0
@@ -107,16 +108,15 @@ def _row(output: Any) -> dict[str, Any]:
 
 def _installed() -> str:
     """Name and version of the package that vLLM comes from here, or nothing."""
-    names = packages_distributions().get("vllm", [])
+    names = packages_distributions()["vllm"] if find_spec("vllm") else []
     return " ".join(f"{name} {version(name)}" for name in sorted(set(names)))
 
 
 if __name__ == "__main__":
-    match sys.argv[1:]:
-        case ["--installed"]:
-            print(_installed())
-        case ["--check"]:
+    if sys.argv[1:] in (["--installed"], ["--check"]):
+        found = _installed()
+        if found and sys.argv[1] == "--check":
             import_module("vllm_draw")
-            print(_installed())
-        case _:
-            main()
+        print(found)
+    else:
+        main()
