@@ -1,6 +1,7 @@
 """The schema of compute.yaml: how the work is done on this machine."""
 
 import sys
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field
@@ -42,7 +43,7 @@ class Vllm(Section):
     @property
     def interpreter(self) -> str:
         """The Python that vLLM runs in."""
-        return self.python or sys.executable
+        return str(Path(self.python).expanduser()) if self.python else sys.executable
 
 
 class Compute(Section):

@@ -32,6 +32,7 @@ def main(round: RoundOption) -> None:
                     names=("generate", round),
                     model=model_hash(folder),
                 )
+                run.tags({"engine": sampler.version})
             write_table(layout.responses(round), responses, Response)
             finished = sum(r.finish_reason == "stop" for r in responses) / len(responses)
             tokens = sum(len(r.token_ids) for r in responses) / len(responses)

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+import transformers
+
 from spa.chunks import Chunks
 from spa.compute import Compute
 from spa.encoding import Encoder
@@ -38,10 +40,14 @@ class Sampling(Protocol):
 
 @dataclass(frozen=True)
 class Sampler:
-    """A policy that can be sampled: an engine, and the encoder of its prompts and answers."""
+    """A policy that can be sampled: an engine, and the encoder of its prompts and answers.
+
+    `version` names what samples, such as `vllm 0.32.0`.
+    """
 
     engine: Engine
     encoder: Encoder
+    version: str
 
 
 @contextmanager
@@ -59,19 +65,17 @@ def open_sampler(
     if settings.engine == "transformers":
         yield sampler_of(load_policy(folder, compute, chunks=chunks), settings, compute)
         return
-    encoder = load_encoder(folder)
+    encoder, version = load_encoder(folder), installed(compute.vllm.interpreter)
     engine = VllmEngine(
         folder,
         compute,
         temperature=settings.temperature,
         max_new_tokens=settings.max_new_tokens,
         stop_tokens=load_stop_tokens(folder, encoder),
-        keep=chunks.under(
-            model_hash(folder), str(choose_dtype(compute)), installed(compute.vllm.interpreter)
-        ),
+        keep=chunks.under(model_hash(folder), str(choose_dtype(compute)), version),
     )
     with closing(engine):
-        yield Sampler(engine, encoder)
+        yield Sampler(engine, encoder, version)
 
 
 def sampler_of(policy: Policy, settings: Sampling, compute: Compute) -> Sampler:
@@ -82,4 +86,4 @@ def sampler_of(policy: Policy, settings: Sampling, compute: Compute) -> Sampler:
         max_new_tokens=settings.max_new_tokens,
         batch=choose_generate_batch(compute),
     )
-    return Sampler(engine, policy.encoder)
+    return Sampler(engine, policy.encoder, f"transformers {transformers.__version__}")

@@ -1,9 +1,5 @@
-"""The contract of all engines, each with the real thing: one seed per answer, and nothing else.
+"""The contract of all engines, each with the real thing: an answer follows from its own seed."""
 
-vLLM needs an environment of its own: SPA_VLLM_PYTHON names its Python.
-"""
-
-import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, closing
 from pathlib import Path
@@ -23,17 +19,9 @@ from spa.models import Policy, load_policy
 from spa.params import Generate
 from spa.seeds import derive_seed
 from tests.tiny import write_tiny_model
+from tests.vllm_environment import SMALL, vllm_compute
 
 Make = Callable[..., Engine]
-OPTIONS = {"kv_cache_memory_bytes": 2**27, "enforce_eager": True}
-
-
-def vllm_compute(**settings: object) -> Compute:
-    python = os.environ.get("SPA_VLLM_PYTHON")
-    if not python:
-        pytest.skip("needs an environment with vLLM; SPA_VLLM_PYTHON names its Python")
-    vllm = {"python": python, "options": OPTIONS, **settings}
-    return Compute.model_validate({"device": "cpu", "vllm": vllm})
 
 
 @pytest.fixture(scope="module")
@@ -175,7 +163,7 @@ def test_two_copies_of_the_model_share_the_requests(folder: Path, policy: Policy
 
 @pytest.mark.slow
 def test_what_vllm_cannot_hold_is_refused(folder: Path, policy: Policy) -> None:
-    compute = vllm_compute(options={**OPTIONS, "max_model_len": 64})
+    compute = vllm_compute(options={**SMALL, "max_model_len": 64})
     engine = VllmEngine(
         folder, compute, temperature=1.0, max_new_tokens=60, stop_tokens=policy.stop_tokens
     )
