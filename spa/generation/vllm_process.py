@@ -26,6 +26,7 @@ _SETTINGS = {
 _NOT_FOR_IT = ("PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV")
 """What would lead another Python to the packages of this one."""
 _LAST_LINES = 2
+_IMPORT_SECONDS = 600
 
 
 class VllmProcess:
@@ -61,10 +62,11 @@ class VllmProcess:
                 env=_environment(environment or {}),
                 start_new_session=True,  # all that it starts can be ended with it
                 encoding="utf-8",
+                errors="replace",
             )
         except OSError as error:
             self._errors.close()
-            raise no_python(python, error) from error
+            raise _no_python(python, error) from error
         self._lines: queue.SimpleQueue[str | None] = queue.SimpleQueue()
         threading.Thread(target=self._listen, args=(self._process.stdout,), daemon=True).start()
         self._send([settings])
@@ -167,10 +169,16 @@ def installed(python: str, *, check: bool = False) -> str:
     command = [python, str(WORKER), "--check" if check else "--installed"]
     try:
         done = subprocess.run(
-            command, env=_environment({}), capture_output=True, check=False, encoding="utf-8"
-        )
+            command, env=_environment({}), capture_output=True, check=False, encoding="utf-8",
+            timeout=_IMPORT_SECONDS,
+        )  # fmt: skip
     except OSError as error:
-        raise no_python(python, error) from error
+        raise _no_python(python, error) from error
+    except subprocess.TimeoutExpired as error:
+        raise EngineError(
+            f"{python}: vLLM cannot be imported within {_IMPORT_SECONDS} s; wanted one that works; "
+            "try `import vllm` there"
+        ) from error
     if done.returncode:
         last = (done.stderr.strip().splitlines() or ["no word"])[-1]
         raise EngineError(
@@ -186,7 +194,7 @@ def installed(python: str, *, check: bool = False) -> str:
     )
 
 
-def no_python(python: str, error: OSError) -> EngineError:
+def _no_python(python: str, error: OSError) -> EngineError:
     """The error that a Python cannot be started."""
     return EngineError(
         f"compute.yaml: vllm.python: found {python!r}, which cannot be started "

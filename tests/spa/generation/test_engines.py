@@ -1,7 +1,7 @@
 """The contract of all engines, each with the real thing: an answer follows from its own seed."""
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, closing
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -38,23 +38,26 @@ def policy(folder: Path) -> Policy:
     scope="module", params=["transformers", pytest.param("vllm", marks=pytest.mark.slow)]
 )
 def make(request: pytest.FixtureRequest, folder: Path, policy: Policy) -> Iterator[Make]:
-    """Makes engines; those that have the same settings are one, as vLLM takes long to start."""
-    made: dict[tuple[float, Keep], Engine] = {}
-    with ExitStack() as stack:
+    """Makes engines; vLLM takes long to start, so the last one stays as long as it will do."""
+    last: list[tuple[float, Keep, VllmEngine]] = []
 
-        def engine(temperature: float = 1.0, keep: Keep = anew) -> Engine:
-            if request.param == "transformers":
-                own = Policy(policy.model, policy.encoder, policy.stop_tokens, keep)
-                return TransformersEngine(own, temperature=temperature, max_new_tokens=24, batch=64)
-            if (temperature, keep) not in made:
-                started = VllmEngine(
-                    folder, vllm_compute(), temperature=temperature, max_new_tokens=24,
-                    stop_tokens=policy.stop_tokens, keep=keep,
-                )  # fmt: skip
-                made[temperature, keep] = stack.enter_context(closing(started))
-            return made[temperature, keep]
+    def engine(temperature: float = 1.0, keep: Keep = anew) -> Engine:
+        if request.param == "transformers":
+            own = Policy(policy.model, policy.encoder, policy.stop_tokens, keep)
+            return TransformersEngine(own, temperature=temperature, max_new_tokens=24, batch=64)
+        if not last or last[0][:2] != (temperature, keep):
+            while last:
+                last.pop()[2].close()
+            started = VllmEngine(
+                folder, vllm_compute(), temperature=temperature, max_new_tokens=24,
+                stop_tokens=policy.stop_tokens, keep=keep,
+            )  # fmt: skip
+            last.append((temperature, keep, started))
+        return last[0][2]
 
-        yield engine
+    yield engine
+    while last:
+        last.pop()[2].close()
 
 
 def _requests(policy: Policy, count: int = 7) -> list[Request]:
@@ -90,6 +93,25 @@ def test_another_seed_gives_another_answer(make: Make, policy: Policy) -> None:
     assert len({tuple(tokens) for tokens in _tokens(answers)}) == 4
 
 
+def test_what_was_answered_before_a_kill_is_kept(
+    make: Make, policy: Policy, tmp_path: Path
+) -> None:
+    requests = _requests(policy, 70)  # more than are kept together
+    chunks, work = Chunks(tmp_path), []
+
+    def keep(what, answer):  # type: ignore[no-untyped-def]
+        if len(work) == 1:
+            raise KeyboardInterrupt
+        work.append(what)
+        return chunks(what, answer)
+
+    undisturbed = make().complete(requests)
+    with pytest.raises(KeyboardInterrupt):
+        make(keep=keep).complete(requests)
+    assert _tokens(make(keep=chunks).complete(requests)) == _tokens(undisturbed)
+    assert len(list(tmp_path.iterdir())) > 1
+
+
 def test_log_probabilities_are_the_models_own_at_temperature_one(
     make: Make, policy: Policy
 ) -> None:
@@ -115,24 +137,6 @@ def test_a_finished_answer_ends_with_its_stop_token_and_a_cut_one_has_none(
     stops = set(policy.stop_tokens)
     assert all(c.tokens[-1] in stops and not stops & set(c.tokens[:-1]) for c in finished)
     assert all(len(c.tokens) == 24 and not stops & set(c.tokens) for c in cut)
-
-
-def test_what_was_answered_before_a_kill_is_kept(
-    make: Make, policy: Policy, tmp_path: Path
-) -> None:
-    requests = _requests(policy, 70)  # more than are kept together
-    chunks, work = Chunks(tmp_path), []
-
-    def keep(what, answer):  # type: ignore[no-untyped-def]
-        if len(work) == 1:
-            raise KeyboardInterrupt
-        work.append(what)
-        return chunks(what, answer)
-
-    with pytest.raises(KeyboardInterrupt):
-        make(keep=keep).complete(requests)
-    assert _tokens(make(keep=chunks).complete(requests)) == _tokens(make().complete(requests))
-    assert len(list(tmp_path.iterdir())) > 1
 
 
 @pytest.mark.slow
