@@ -1,10 +1,49 @@
 """The schema of compute.yaml: how the work is done on this machine."""
 
-from typing import Annotated, Literal
+import sys
+from pathlib import Path
+from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from spa.section import Positive, Section
+
+_NOT_OPTIONS = (
+    "model tokenizer dtype seed tensor_parallel_size data_parallel_size trust_remote_code "
+    "load_format generation_config logits_processors logprobs_mode skip_tokenizer_init runner "
+    "quantization kv_cache_dtype hf_overrides speculative_config model_impl"
+).split()
+
+
+def _harmless(options: dict[str, Any]) -> dict[str, Any]:
+    if taken := [name for name in options if name in _NOT_OPTIONS]:
+        raise ValueError(
+            f"wanted none of what the engine sets itself or what would change answers, found "
+            f"{', '.join(taken)}"
+        )
+    return options
+
+
+class Vllm(Section):
+    """`vllm`: where the engine `vllm` lives and how it is laid out (docs/scale.md)."""
+
+    python: str | None = None
+    """The Python of an environment with vLLM, so that its pins do not bind this one's; this
+    environment's where it is not said."""
+    tensor_parallel: Positive = 1
+    """GPUs that one copy of the model is spread over."""
+    data_parallel: Positive = 1
+    """Copies of the model, each in a process of its own, that share the prompts out."""
+    patience: Annotated[float, Field(gt=0)] = 1800.0
+    """Seconds without a word, loading included, after which vLLM is given up."""
+    options: Annotated[dict[str, Any], AfterValidator(_harmless)] = {}
+    """More arguments of `vllm.LLM`, such as `gpu_memory_utilization`, `max_model_len` and
+    `enforce_eager`."""
+
+    @property
+    def interpreter(self) -> str:
+        """The Python that vLLM runs in."""
+        return str(Path(self.python).expanduser()) if self.python else sys.executable
 
 
 class Compute(Section):
@@ -34,3 +73,4 @@ class Compute(Section):
     """Pairs per forward and backward pass; gradients add up to `train.batch_size`. Where it is
     not said, 4 on a CPU (1.3 times as fast as 1 with the starter, measured) and 1, which needs
     the least memory, elsewhere."""
+    vllm: Vllm = Vllm()

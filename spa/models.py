@@ -13,6 +13,7 @@ from transformers import (
     AutoModelForCausalLM,
     AutoModelForSequenceClassification,
     AutoTokenizer,
+    GenerationConfig,
 )
 from transformers.utils import logging as transformers_logging
 
@@ -85,7 +86,7 @@ def load_policy(
     model = load_model(folder, compute, dtype=dtype)
     encoder = load_encoder(folder)
     keep = chunks.under(model_hash(folder), str(model.dtype)) if chunks else anew
-    return Policy(model, encoder, _stop_tokens(model, encoder), keep)
+    return Policy(model, encoder, _stop_tokens(model.generation_config, encoder), keep)
 
 
 def load_model(folder: Path, compute: Compute, *, dtype: torch.dtype | None = None) -> Any:
@@ -159,8 +160,21 @@ def _load_tokenizer(folder: Path) -> Any:
         raise ModelError(f"{folder}: cannot be loaded: {one_line(error)}") from error
 
 
-def _stop_tokens(model: Any, encoder: Encoder) -> tuple[int, ...]:
-    eos = model.generation_config.eos_token_id
+def load_stop_tokens(folder: Path, encoder: Encoder) -> tuple[int, ...]:
+    """The stop tokens of a policy (see `Policy`) without its weights.
+
+    Raises:
+        ModelError: its config cannot be read.
+    """
+    try:
+        generation: Any = GenerationConfig.from_pretrained(folder, local_files_only=True)
+    except OSError:  # it has none of its own
+        generation = GenerationConfig.from_model_config(load_config(folder))
+    return _stop_tokens(generation, encoder)
+
+
+def _stop_tokens(generation: Any, encoder: Encoder) -> tuple[int, ...]:
+    eos = generation.eos_token_id
     own = eos if isinstance(eos, list) else [] if eos is None else [eos]
     return tuple(sorted({encoder.end_of_turn, *own}))
 

@@ -13,6 +13,7 @@ from spa.records import SCHEMA_VERSION
 from spa.section import Count, Positive, Section, Share
 
 StageName = Literal["generate", "judge", "filter", "train"]
+EngineName = Literal["transformers", "vllm"]
 
 
 class Base(Section):
@@ -55,8 +56,9 @@ class Split(Section):
 class Generate(Section):
     """`generate`: how the policy answers the prompts of a round."""
 
-    engine: Literal["transformers"] = "transformers"
-    """What samples."""
+    engine: EngineName = "transformers"
+    """What samples: `transformers`, or `vllm`, which may live in another environment (`vllm` in
+    compute.yaml, docs/scale.md). Both draw alike, so that answers differ by rounding alone."""
     samples: Annotated[int, Field(ge=2)] = 2
     """Answers to each prompt."""
     temperature: Annotated[float, Field(gt=0)] = 0.7
@@ -192,6 +194,8 @@ class Evaluate(Section):
     """For `alpaca_eval`: who is asked, and how."""
     max_cost_usd: Annotated[float, Field(ge=0)] | None = None
     """The most that one evaluation may cost at an endpoint; checked before the first call."""
+    engine: EngineName = "transformers"
+    """What samples the answers to held-out prompts; as `generate.engine`."""
     temperature: Annotated[float, Field(gt=0)] = 0.7
     """Of the answers to held-out prompts."""
     max_new_tokens: Positive = 300
@@ -263,6 +267,12 @@ class Params(Section):
             name: _merge(getattr(self, name), getattr(line, name)) for name in OVERRIDABLE
         }
         return self.model_copy(update=sections)
+
+    @property
+    def engines(self) -> set[EngineName]:
+        """All engines that stages sample with."""
+        rounds = (self.for_round(int(round)) for round in self.rounds)
+        return {self.evaluate.engine, *(own.generate.engine for own in rounds)}
 
     def round(self, round: int) -> Round:
         """The line of one round.

@@ -7,31 +7,31 @@ from typing import TYPE_CHECKING, Any
 from stages._context import Context
 
 if TYPE_CHECKING:
-    from spa.models import Policy
+    from spa.generation.choosing import Sampler
     from spa.records import Response
 
 
+def sample_policy(here: Context, folder: Path) -> "dict[str, list[Response]]":
+    """Answers of the policy in a folder to the held-out prompts, of each pool."""
+    from spa.generation.choosing import open_sampler
+    from spa.models import model_hash
+
+    with open_sampler(folder, here.params.evaluate, here.compute, here.chunks) as sampler:
+        return sample_held_out(here, sampler, model_hash(folder))
+
+
 def sample_held_out(
-    here: Context, policy: "Policy", model: str, pools: tuple[str, ...] = ("development", "test")
+    here: Context, sampler: "Sampler", model: str, pools: tuple[str, ...] = ("development", "test")
 ) -> "dict[str, list[Response]]":
     """Answer the held-out prompts; every policy draws with the same random numbers."""
     from spa.files import read_table
     from spa.generation.responses import sample_responses
-    from spa.generation.transformers_engine import TransformersEngine
-    from spa.models import choose_generate_batch
     from spa.records import Prompt
 
-    settings = here.params.evaluate
-    engine = TransformersEngine(
-        policy,
-        temperature=settings.temperature,
-        max_new_tokens=settings.max_new_tokens,
-        batch=choose_generate_batch(here.compute),
-    )
     prompts = {pool: read_table(here.layout.pool(pool), Prompt) for pool in pools}
     responses = sample_responses(
-        engine,
-        policy.encoder,
+        sampler.engine,
+        sampler.encoder,
         [prompt for own in prompts.values() for prompt in own],
         samples=1,
         seed=here.params.seed,
@@ -42,13 +42,15 @@ def sample_held_out(
     return {pool: list(islice(answers, len(own))) for pool, own in prompts.items()}
 
 
-def gold_logps(here: Context, policy: "Policy") -> list[tuple[float, float]]:
-    """Log-probabilities of the held-out gold pairs' answers under a policy."""
+def gold_logps(here: Context, folder: Path) -> list[tuple[float, float]]:
+    """Log-probabilities of the held-out gold pairs' answers under the policy in a folder."""
     from spa.evaluation import pair_logps
     from spa.files import read_table
+    from spa.models import load_policy
     from spa.records import Pair
 
     gold = read_table(here.layout.pool("gold"), Pair)
+    policy = load_policy(folder, here.compute, chunks=here.chunks)
     return pair_logps(policy, gold, token_budget=here.compute.score_tokens)
 
 

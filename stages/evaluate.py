@@ -22,14 +22,13 @@ def main(round: EvaluateRound = None, base: BaseOption = False) -> None:
         raise typer.BadParameter("say either --round N or --base")
     from spa.evaluation import outputs_json
     from spa.manifest import write_manifest
-    from spa.models import load_policy, model_hash
     from spa.tracking.stages import child_name, track
     from stages._evaluating import (
         describe,
         drift,
         gold_logps,
         numbers,
-        sample_held_out,
+        sample_policy,
         write_evaluation,
     )
 
@@ -39,10 +38,8 @@ def main(round: EvaluateRound = None, base: BaseOption = False) -> None:
         layout = here.layout
         with track(layout, stage, name, here.params.evaluate.model_dump()) as run:
             folder = layout.policy(name)
-            policy = load_policy(folder, here.compute, chunks=here.chunks)
-            responses = sample_held_out(here, policy, model_hash(folder))
-            gold = gold_logps(here, policy)
-            del policy  # one model in memory at a time
+            responses = sample_policy(here, folder)  # one model in memory at a time
+            gold = gold_logps(here, folder)
             kl = 0.0 if base else drift(here, responses["test"])
             outputs = outputs_json(responses, f"round-{name}" if round is not None else "base")
             metrics = write_evaluation(here, name, outputs, gold, kl_to_base=kl)

@@ -13,14 +13,14 @@ def main() -> None:
     """
     from spa.evaluation import outputs_json
     from spa.manifest import write_manifest
-    from spa.models import load_policy, model_hash
+    from spa.models import model_hash
     from spa.tracking.stages import track
     from stages._evaluating import (
         describe,
         drift,
         gold_logps,
         numbers,
-        sample_held_out,
+        sample_policy,
         write_evaluation,
     )
 
@@ -30,10 +30,9 @@ def main() -> None:
             tried = {g: development_win_rate(here, g) for g in sorted(here.params.rival.gammas)}
             gamma = max(tried, key=lambda g: (tried[g], -g))
             save_amplified(here, gamma)
-            policy = load_policy(layout.policy("rival"), here.compute, chunks=here.chunks)
-            responses = sample_held_out(here, policy, model_hash(layout.policy("rival")))
-            gold = gold_logps(here, policy)
-            del policy  # one model in memory at a time
+            folder = layout.policy("rival")
+            responses = sample_policy(here, folder)  # one model in memory at a time
+            gold = gold_logps(here, folder)
             kl = drift(here, responses["test"])
             outputs = outputs_json(responses, "rival")
             tries = [{"gamma": g, "development_win_rate": rate} for g, rate in tried.items()]
@@ -41,7 +40,7 @@ def main() -> None:
                 here, "rival", outputs, gold, kl_to_base=kl, gamma=gamma, tried=tries
             )
             run.metrics(numbers(metrics))
-            run.tags({"model": model_hash(layout.policy("rival"))})
+            run.tags({"model": model_hash(folder)})
         write_manifest(layout, "rival")
         where = layout.evaluation("rival").relative_to(layout.root)
         print(describe(f"rival (gamma {gamma:g})", where, metrics))
@@ -60,10 +59,11 @@ def save_amplified(here: Context, gamma: float) -> None:
 
 
 def development_win_rate(here: Context, gamma: float) -> float:
-    """Win rate over the base on development prompts at one gamma."""
+    """Win rate over the base on development prompts at one gamma, sampled with transformers."""
     from spa.annotation.loading import load_annotator
     from spa.evaluation import annotate, outputs_json
     from spa.files import read_json
+    from spa.generation.choosing import sampler_of
     from spa.models import load_amplified
     from stages._evaluating import sample_held_out
 
@@ -71,7 +71,8 @@ def development_win_rate(here: Context, gamma: float) -> float:
     policy = load_amplified(
         layout.policy("base"), layout.policy("0"), gamma, here.compute, chunks=here.chunks
     )
-    answers = outputs_json(sample_held_out(here, policy, "rival", ("development",)), "rival")
+    sampler = sampler_of(policy, here.params.evaluate, here.compute)
+    answers = outputs_json(sample_held_out(here, sampler, "rival", ("development",)), "rival")
     base = read_json(layout.evaluation("base") / "outputs.json")
     development = [row for row in base if row["dataset"] == "development"]
     name = here.params.evaluate.asked

@@ -9,10 +9,10 @@ def main(round: RoundOption) -> None:
     Every answer has a seed of its own, so that neither order nor batch size changes it.
     """
     from spa.files import read_table, write_table
+    from spa.generation.choosing import open_sampler
     from spa.generation.responses import sample_responses
-    from spa.generation.transformers_engine import TransformersEngine
     from spa.manifest import write_manifest
-    from spa.models import choose_generate_batch, load_policy, model_hash
+    from spa.models import model_hash
     from spa.records import Prompt, Response
     from spa.tracking.stages import track
 
@@ -20,24 +20,19 @@ def main(round: RoundOption) -> None:
         layout, settings = here.layout, here.params.generate
         prompts = read_table(layout.pool(round), Prompt)
         folder = layout.policy(here.params.round(round).prev)
-        policy = load_policy(folder, here.compute, chunks=here.chunks)
-        engine = TransformersEngine(
-            policy,
-            temperature=settings.temperature,
-            max_new_tokens=settings.max_new_tokens,
-            batch=choose_generate_batch(here.compute),
-        )
         with track(layout, "generate", round, settings.model_dump()) as run:
             run.dataset(layout.pool(round), context="prompts")
-            responses = sample_responses(
-                engine,
-                policy.encoder,
-                prompts,
-                samples=settings.samples,
-                seed=here.params.seed,
-                names=("generate", round),
-                model=model_hash(folder),
-            )
+            with open_sampler(folder, settings, here.compute, here.chunks) as sampler:
+                responses = sample_responses(
+                    sampler.engine,
+                    sampler.encoder,
+                    prompts,
+                    samples=settings.samples,
+                    seed=here.params.seed,
+                    names=("generate", round),
+                    model=model_hash(folder),
+                )
+                run.tags({"engine": sampler.version})
             write_table(layout.responses(round), responses, Response)
             finished = sum(r.finish_reason == "stop" for r in responses) / len(responses)
             tokens = sum(len(r.token_ids) for r in responses) / len(responses)

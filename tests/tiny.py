@@ -40,8 +40,11 @@ def make_tokenizer() -> PreTrainedTokenizerFast:
     return fast
 
 
-def write_tiny_model(folder: Path, *, seed: int, scale: float = 0.3) -> Path:
-    """Write a random Llama of two layers; `scale` sets how decided its guesses are."""
+def write_tiny_model(folder: Path, *, seed: int, scale: float = 0.3, heads: int = 4) -> Path:
+    """Write a random Llama of two layers; `scale` sets how decided its guesses are.
+
+    vLLM's attention on a CPU takes no heads of 8 numbers, so that it needs fewer of them.
+    """
     tokenizer = make_tokenizer()
     torch.manual_seed(seed)
     config = LlamaConfig(
@@ -49,8 +52,8 @@ def write_tiny_model(folder: Path, *, seed: int, scale: float = 0.3) -> Path:
         hidden_size=32,
         intermediate_size=64,
         num_hidden_layers=2,
-        num_attention_heads=4,
-        num_key_value_heads=2,
+        num_attention_heads=heads,
+        num_key_value_heads=max(1, heads // 2),
         max_position_embeddings=512,
         initializer_range=scale,
         bos_token_id=tokenizer.bos_token_id,

@@ -8,6 +8,7 @@ from pydantic import ValidationError
 from spa.compute import Compute
 from spa.doctor.budget import check_budget
 from spa.doctor.data import check_data, check_pools
+from spa.doctor.engines import check_engines
 from spa.doctor.finding import Finding, fault, faults_or_ok, note
 from spa.doctor.leftovers import check_leftovers
 from spa.doctor.machine import check_device, check_room, check_versions
@@ -84,6 +85,7 @@ def _with_params(
         *check_dag(layout),
         *check_code(layout),
         *check_judges(layout, params),
+        *check_engines(params, compute),
     ]
     pools: Pools | None = None
     if data is not None:

@@ -31,3 +31,14 @@ class Engine(Protocol):
     def complete(self, requests: Sequence[Request]) -> list[Completion]:
         """Answer every request, in order."""
         ...
+
+
+def content_order(requests: Sequence[Request]) -> list[int]:
+    """Places of requests by what they are: prompts of like length together, equal ones as well.
+
+    So how a call is cut into pieces does not depend on how its requests came.
+    """
+    return sorted(
+        range(len(requests)),
+        key=lambda i: (len(requests[i].prompt), requests[i].prompt, requests[i].seed),
+    )

@@ -13,7 +13,7 @@ from torch import Tensor
 from tqdm import tqdm
 from transformers import LogitsProcessor, LogitsProcessorList
 
-from spa.generation.engine import Completion, Request
+from spa.generation.engine import Completion, Request, content_order
 from spa.logprobs import read_prefix, shared_prefix, token_logprobs
 from spa.memory import smaller
 from spa.models import Policy
@@ -41,10 +41,7 @@ class TransformersEngine:
         Raises:
             ModelError: memory does not hold one answer.
         """
-        order = sorted(
-            range(len(requests)),
-            key=lambda i: (len(requests[i].prompt), requests[i].prompt, requests[i].seed),
-        )
+        order = content_order(requests)
         answers: dict[int, Completion] = {}
         with tqdm(total=len(order), desc="sampling", unit="answer", disable=None) as bar:
             while len(answers) < len(order):

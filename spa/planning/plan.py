@@ -188,6 +188,8 @@ def _timed(plans: Mapping[str, StagePlan], known: _Known, notes: list[str]) -> d
         notes.append(f"hours unknown: {error}")
         return dict(plans)
     notes.append(rates.describe())
+    if "vllm" in known.params.engines:
+        notes.append("sampling is timed with the transformers engine; vLLM's takes other hours")
     return timed(plans, rates)
 
 

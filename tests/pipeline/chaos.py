@@ -104,7 +104,8 @@ def _import_all() -> None:
     """Import what stages import when they are called, so that each fork need not."""
     for folder in ("spa", "stages"):
         for file in sorted((ROOT / folder).rglob("*.py")):
-            import_module(".".join(file.relative_to(ROOT).with_suffix("").parts))
+            if file.parent.name != "vllm_side":  # of another environment
+                import_module(".".join(file.relative_to(ROOT).with_suffix("").parts))
     for name in ("mlflow", "accelerate", "transformers"):
         import_module(name)
 

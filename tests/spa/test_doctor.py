@@ -13,6 +13,7 @@ from spa.compute import Compute
 from spa.doctor import Finding, examine
 from spa.doctor.budget import check_budget
 from spa.doctor.data import check_data, check_pools
+from spa.doctor.engines import check_engines
 from spa.doctor.leftovers import check_leftovers
 from spa.doctor.machine import check_device, check_room, check_versions, version_fault
 from spa.doctor.services import check_endpoint, check_remote, check_tracking
@@ -172,6 +173,22 @@ def test_judges_that_are_not_there(pipeline: Layout) -> None:
     for key in ("judge.model: found no folder", "rounds.1.judge.model", "evaluate.recorded", "rub"):
         assert any(text.startswith(key) for text in faults), key
     assert not any("evaluate.llm" in text for text in faults)  # the pipeline makes that one
+
+
+def test_vllm_is_looked_for_where_a_stage_samples_with_it(pipeline: Layout) -> None:
+    other = pipeline.root / "python"
+    other.write_text("#!/bin/sh\necho vllm 0.32.0\n")
+    other.chmod(0o755)
+    here = Compute.model_validate({"vllm": {"python": str(other)}})
+    nowhere = Compute.model_validate({"vllm": {"python": "/no/python"}})
+    params = load_params(pipeline.params)
+    assert check_engines(params, nowhere) == []
+    params = _edit(pipeline, lambda raw: raw["rounds"]["2"]["generate"].update(engine="vllm"))
+    [found] = check_engines(params, here)
+    assert (found.state, found.text) == ("ok", f"vllm 0.32.0 can be imported by {other}")
+    [missing] = check_engines(params, nowhere)
+    assert missing.state == "fault"
+    assert missing.text.startswith("compute.yaml: vllm.python: found '/no/python', which cannot")
 
 
 def test_a_special_token_in_the_data_is_found(pipeline: Layout, tiny_folder: Path) -> None:

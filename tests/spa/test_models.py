@@ -13,6 +13,7 @@ from spa.models import (
     choose_train_pairs,
     load_amplified,
     load_policy,
+    load_stop_tokens,
 )
 
 CPU = Compute(device="cpu")
@@ -38,6 +39,15 @@ def test_damaged_weights_are_one_clear_error(tiny_folder: Path, tmp_path: Path) 
 def test_a_missing_policy_says_how_to_get_it(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match="not found; wanted a model folder; run `dvc repro`"):
         load_policy(tmp_path / "none", CPU)
+
+
+def test_stop_tokens_are_known_without_the_weights(tiny_folder: Path, tmp_path: Path) -> None:
+    policy = load_policy(tiny_folder, CPU)
+    assert load_stop_tokens(tiny_folder, policy.encoder) == policy.stop_tokens
+    shutil.copy(tiny_folder / "config.json", tmp_path)
+    assert load_stop_tokens(tmp_path, policy.encoder) == policy.stop_tokens
+    (tmp_path / "generation_config.json").write_text('{"eos_token_id": [5, 7]}')
+    assert load_stop_tokens(tmp_path, policy.encoder) == (policy.encoder.end_of_turn, 5, 7)
 
 
 def test_amplifying_moves_along_the_line_from_base_to_policy(

@@ -94,6 +94,15 @@ def test_a_broken_file_is_one_line(text: str, message: str, tmp_path: Path) -> N
     assert "\n" not in str(raised.value)
 
 
+def test_options_of_vllm_change_no_answers(tmp_path: Path) -> None:
+    file = tmp_path / "compute.yaml"
+    file.write_text("vllm: {options: {max_model_len: 4096}}")
+    assert load_compute(file).vllm.options == {"max_model_len": 4096}
+    file.write_text("vllm: {options: {quantization: fp8, trust_remote_code: true}}")
+    with pytest.raises(ParamsError, match=r"vllm.options: .*quantization, trust_remote_code"):
+        load_compute(file)
+
+
 def test_compute_is_found_out_where_nothing_is_said(tmp_path: Path) -> None:
     assert load_compute(tmp_path / "compute.yaml").device is None
     (tmp_path / "compute.yaml").write_text("generate_batch: 0\nfoo: 1")
