@@ -109,6 +109,7 @@ def params() -> str:
             parts += _sections('rounds."N"', "Round", schema["$defs"], texts)
     compute = spa.compute.Compute.model_json_schema()
     parts.append(_section("`compute.yaml`", "Compute", compute, texts))
+    parts.append(_section("`vllm` in `compute.yaml`", "Vllm", compute["$defs"]["Vllm"], texts))
     return "\n".join(parts)
 
 

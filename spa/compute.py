@@ -74,3 +74,4 @@ class Compute(Section):
     not said, 4 on a CPU (1.3 times as fast as 1 with the starter, measured) and 1, which needs
     the least memory, elsewhere."""
     vllm: Vllm = Vllm()
+    """For `generate.engine: vllm` and `evaluate.engine: vllm`."""
