@@ -3,17 +3,25 @@ anew for each of them."""
 
 import contextlib
 import shlex
+from collections.abc import Collection
 
 from spa.dag import Stage, read_stages
 from spa.layout import Layout
 from stages._app import run
 
 
-def run_stages(layout: Layout, *, until: str | None = None) -> None:
-    """Run all stages, or those up to one, as their commands in dvc.yaml say."""
+def run_stages(
+    layout: Layout, *, until: str | None = None, only: Collection[str] | None = None
+) -> None:
+    """Run all stages, those up to one, or some, as their commands in dvc.yaml say.
+
+    `dvc commit --force` then makes the run DVC's own, as if `dvc repro` had run it.
+    """
     stages = in_order(layout)
     last = next((n for n, stage in enumerate(stages) if stage.name == until), len(stages))
     for stage in stages[: last + 1]:
+        if only is not None and stage.name not in only:
+            continue
         code = call(layout, stage.cmd)
         assert code == 0, stage.name
 

@@ -13,8 +13,8 @@ import yaml
 from moto.server import ThreadedMotoServer
 
 from spa.layout import Layout
-from tests.pipeline.at_once import run_at_once
 from tests.pipeline.chaos import ENVIRONMENT, data_hashes
+from tests.pipeline.in_process import run_stages
 from tests.pipeline.tiny_params import write_pipeline
 
 pytestmark = pytest.mark.slow
@@ -88,14 +88,14 @@ def shared(bucket: str, tmp_path_factory: pytest.TempPathFactory, tiny_folder: P
     _run(origin, "dvc", "remote", "add", "--default", "store", "s3://runs/spa")
     _run(origin, "dvc", "remote", "modify", "store", "endpointurl", bucket)
     _run(origin, "dvc", "remote", "modify", "store", "region", "us-east-1")
-    run_at_once(origin)
+    run_stages(Layout(origin))
     _run(origin, "dvc", "commit", "--force", "--quiet")
     _commit(origin, "Two rounds")
     _run(origin, "dvc", "push", "--quiet")
     three = _clone(origin, origin.with_name("three"))
     _run(three, "dvc", "pull", "--quiet")
     _add_round_3(three)
-    run_at_once(three, "split", *ROUND_3, "report")
+    run_stages(Layout(three), only={"split", *ROUND_3, "report"})
     return Shared(origin, three)
 
 

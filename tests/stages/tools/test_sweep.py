@@ -10,8 +10,8 @@ from mlflow import MlflowClient
 
 from spa.layout import Layout
 from spa.tracking.server import EXPERIMENT
-from tests.pipeline.at_once import run_at_once
 from tests.pipeline.chaos import ENVIRONMENT
+from tests.pipeline.in_process import run_stages
 from tests.pipeline.tiny_params import write_pipeline
 
 pytestmark = pytest.mark.slow
@@ -34,7 +34,7 @@ def layout(tmp_path: Path, tiny_folder: Path) -> Layout:
     del params["rounds"]["2"]
     text = yaml.safe_dump(params, sort_keys=False)
     (folder / "params.yaml").write_text(text, encoding="utf-8")
-    run_at_once(folder)
+    run_stages(Layout(folder))
     _run(folder, "dvc", "commit", "--force", "--quiet")
     _run(folder, "git", "add", "--all")
     _run(folder, *GIT, "commit", "--quiet", "--message", "One round")
