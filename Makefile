@@ -36,7 +36,7 @@ chaos: install  ## kill a tiny pipeline at random moments, a hundred times (ten 
 	python -m tests.pipeline.chaos --kills 100 --repro-kills 10
 
 full-disk: install  ## let every single write of a tiny pipeline fail once (half an hour)
-	python -m pytest -s tests/pipeline -m exhaustive
+	python -m pytest -s tests/pipeline/test_full_disk.py -m exhaustive
 
 bench: install  ## how fast this is beside TRL and others, on the same work (an hour on two slow cores)
 	dvc repro base

@@ -3,13 +3,25 @@
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from spa.errors import SpaError
 from spa.layout import Layout
 from spa.sweeps.cells import PREFIX, Cell
 from spa.tracking.server import connect, find_experiment, tolerant, tracking_uri
+
+_WORKER = "dvc-exp-spa-sweep@localhost"
+_PATIENCE = 5.0
+"""Seconds between two looks at a queue that another process works on."""
+
+
+class _Queue(NamedTuple):
+    """Names of experiments in DVC's queue."""
+
+    queued: set[str]
+    running: set[str]
 
 
 def check_tree(layout: Layout) -> None:
@@ -54,7 +66,8 @@ def queue_cells(layout: Layout, raw: Mapping[str, Any], cells: Sequence[Cell]) -
     Raises:
         SpaError: DVC does not take one.
     """
-    known = experiments(layout).keys() | _waiting(layout)
+    queue = _queue(layout)
+    known = experiments(layout).keys() | queue.queued | queue.running
     new = [cell for cell in cells if cell.name not in known]
     copied = ["--copy-paths", layout.show(layout.compute)] if layout.compute.exists() else []
     for cell in new:
@@ -70,10 +83,15 @@ def run_queue(layout: Layout) -> None:
     """Run all that waits in DVC's queue, one after another.
 
     Each runs in a copy of the pipeline below .dvc/tmp; MLflow's runs go where the pipeline's are.
+    The worker is a process of this one's: `dvc exp run --run-all` waits for ever where an earlier
+    worker was killed, and a worker of a busy machine may end before its queue does.
     """
     tolerant(lambda: find_experiment(connect(layout), layout))  # its place for artefacts is made
     here = {**os.environ, "MLFLOW_TRACKING_URI": tracking_uri(layout)}
-    _dvc(layout, "exp", "run", "--run-all", env=here)
+    while left := _queue(layout).queued:
+        _dvc(layout, "exp", "queue-worker", _WORKER, "--clean", env=here, capture_output=True)
+        if _queue(layout).queued == left:
+            time.sleep(_PATIENCE)  # a worker of that name is at it already
 
 
 def git(layout: Layout, *arguments: str) -> str | None:
@@ -83,13 +101,15 @@ def git(layout: Layout, *arguments: str) -> str | None:
     return done.stdout.strip() if done.returncode == 0 else None
 
 
-def _waiting(layout: Layout) -> set[str]:
-    """Names of experiments that are queued or run at this moment."""
+def _queue(layout: Layout) -> _Queue:
+    """What waits and runs now; DVC goes on calling running what a killed worker had."""
     from dvc.repo import Repo
 
     with Repo(str(layout.root)) as repo:
         queue = repo.experiments.celery_queue
-        return {entry.name for entry in (*queue.iter_queued(), *queue.iter_active())}
+        running = queue.iter_active() if queue.worker_status() else ()
+        names = [{entry.name for entry in entries} for entries in (queue.iter_queued(), running)]
+    return _Queue(*names)
 
 
 def _dvc(layout: Layout, *arguments: str, **options: Any) -> "subprocess.CompletedProcess[str]":

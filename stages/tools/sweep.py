@@ -50,7 +50,8 @@ def main(
     failed = _run(layout, cells)
     _show(layout, "HEAD")
     for cell in failed:
-        print(f"{cell.name} ({cell}) has no result: `dvc queue logs {cell.name}`", file=sys.stderr)
+        why = f"`dvc queue logs {cell.name}` says why"
+        print(f"{cell.name} ({cell}) has no result: {why}", file=sys.stderr)
     raise typer.Exit(1 if failed else 0)
 
 
@@ -79,6 +80,9 @@ def _run(layout: "Layout", cells: "list[Cell]") -> "list[Cell]":
     if any(cell.name not in known for cell in cells):
         new = queue_cells(layout, read_params(layout.params)[0], cells)
         print(f"sweep: {len(cells)} experiments, {new} of them queued now", flush=True)
+        print(
+            "sweep: `dvc queue status` says which one runs, `dvc queue logs NAME` how", flush=True
+        )
         run_queue(layout)
         known = experiments(layout)
     return [cell for cell in cells if cell.name not in known]

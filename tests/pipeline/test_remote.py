@@ -17,7 +17,7 @@ from tests.pipeline.chaos import ENVIRONMENT, data_hashes
 from tests.pipeline.in_process import run_stages
 from tests.pipeline.tiny_params import write_pipeline
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.exhaustive]  # minutes
 KEYS = {"AWS_ACCESS_KEY_ID": "any", "AWS_SECRET_ACCESS_KEY": "any"}
 GIT = ["git", "-c", "user.name=one", "-c", "user.email=one@example.org"]
 READ_BY_REPORT = ["baseline", "evaluate_seed", "rival", "evaluate", "calibrate"]
