@@ -128,6 +128,7 @@ def _write_inputs(folder: Path, prompts: int, seed_pairs: int, rounds: int) -> N
     }  # fmt: skip
     params["generate"] |= {"samples": 2, "max_new_tokens": TOKENS}
     params["train"] |= {"batch_size": 4}
+    params["filter"]["gates"]["chosen_longer"] |= {"action": "warn"}  # all answers are as long
     line = {"generate": {}, "judge": {}, "filter": {}, "train": {"lambda": 0.5}}
     params["rounds"] = {
         str(n): {"prev": str(n - 1), "prompts": prompts, **line} for n in range(1, rounds + 1)

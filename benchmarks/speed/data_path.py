@@ -21,9 +21,11 @@ from spa.audit import audit
 from spa.files import read_table, write_json, write_table
 from spa.judging import make_pairs, make_scores
 from spa.layout import Layout
+from spa.manifest import write_manifest
 from spa.param_files import load_params
-from spa.records import JudgedPair, Response, Score
+from spa.records import JudgedPair, Prompt, Response, Score
 from speed.ratios import Comparison
+from tests.tiny import make_tokenizer
 
 LARGE, SMALL = 60_000, 6_000
 COMPARISONS = (
@@ -55,6 +57,8 @@ def small(work: dict[str, Any]) -> dict[str, Any]:
 def _measure(prompts: int) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as scratch:
         layout = write_recorded(Path(scratch), prompts=prompts // 2, seed_pairs=2000)
+        make_tokenizer().save_pretrained(layout.policy("base"))  # checks look for its tokens
+        write_manifest(layout, "base")
         before = Path.cwd()
         os.chdir(scratch)
         try:
@@ -74,8 +78,6 @@ def _run(layout: Layout) -> dict[str, float]:
     seconds = {"split": _timed(split.main)}
     seconds["judge"] = sum(_timed(lambda n=n: _judge(layout, n)) for n in rounds)
     seconds["filter"] = sum(_timed(lambda n=n: filter.main(n)) for n in rounds)
-    for number in rounds:
-        write_json(layout.checks(number), {"kept": 0, "flagged": 0})
     seconds["calibrate"] = sum(_timed(lambda n=n: calibrate.main(n)) for n in rounds)
     for name in ("base", "0", *map(str, rounds), "rival"):
         _evaluation(layout, name)
@@ -110,12 +112,25 @@ def _judge(layout: Layout, number: int) -> None:
 
 
 def _evaluation(layout: Layout, name: str) -> None:
-    """The figures that the report wants of a policy; models would have made them."""
+    """What the report wants of a policy; models would have made it."""
+    own = {"n": 8, "win_rate": 0.5, "win_rate_low": 0.4, "win_rate_high": 0.6}
     figures = {
-        "round": name, "annotator": "rubric", "against": "base", "n": 8, "win_rate": 0.5,
-        "win_rate_low": 0.4, "win_rate_high": 0.6, "heldout_accuracy": None, "kl_to_base": 1.0,
-        "gold_reward": 0.5, "mean_tokens": 40.0, "mean_words": 30.0, "finished": 0.5,
-        "development": {"n": 4, "win_rate": 0.5},
-        **({"gamma": 4.0} if name == "rival" else {}),
+        "round": name, "annotator": "rubric", "against": "base", "heldout_accuracy": None,
+        "kl_to_base": 1.0, "gold_reward": 0.5, "mean_tokens": 40.0, "mean_words": 30.0,
+        "finished": 0.5, "development": {"n": 4, "win_rate": 0.5}, "annotators": {"rubric": own},
+        "mean_characters": 100.0, "length_ratio": 1.0, "longer_preferred": 0.5,
+        "longer_preferred_low": 0.4, "equal_length_win_rate": 0.5, "repetition": 0.0,
+        "distinct_2": 0.9, "agreement": [], "null_win_rate": {"rubric": 0.3},
+        **own, **({"gamma": 4.0} if name == "rival" else {}),
     }  # fmt: skip
-    write_json(layout.evaluation(name) / "metrics.json", figures)
+    rows = [
+        {
+            "dataset": pool, "prompt_id": row.prompt_id, "instruction": row.prompt[-1]["content"],
+            "output": "An answer.", "finish_reason": "stop", "tokens": 40, "generator": name,
+            "output_1": "Another.", "preference": 1 + n % 2, "score": 0.5,
+        }
+        for pool in ("development", "test")
+        for n, row in enumerate(read_table(layout.pool(pool), Prompt))
+    ]  # fmt: skip
+    for file, content in (("metrics", figures), ("outputs", rows), ("annotations", rows)):
+        write_json(layout.evaluation(name) / f"{file}.json", content)
