@@ -10,14 +10,18 @@ run has prompts of its own. Ratios are of tokens a second, as draws and so lengt
 import argparse
 import json
 import math
+import os
+import signal
 import statistics
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
 
+import psutil
 import torch
 
 from spa.compute import Compute
@@ -43,9 +47,10 @@ class Bare:
         script = Path(__file__).parent / "vllm_bare.py"
         self._process = subprocess.Popen(
             [python, str(script)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
-            stderr=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL, start_new_session=True,
         )  # fmt: skip
         self.loading = self._call(settings)["seconds"]
+        self.pid = self._process.pid
 
     def answer(self, requests: Sequence[Request], *, seeded: bool) -> tuple[float, int]:
         """Seconds and tokens of one call."""
@@ -128,7 +133,10 @@ def main() -> None:
     runs: dict[str, list[Run]] = {name: [] for name in turns}
     for start in range(0, len(measured), asked.n):
         for name in sorted(turns, reverse=bool(start // asked.n % 2)):
+            _halt_others(name, bare.pid)
             runs[name].append(turns[name](measured[start : start + asked.n]))
+            print(name, *runs[name][-1], file=sys.stderr, flush=True)
+    _halt_others("", 0)
     for name in list(turns)[1:]:
         print(ratio(name, runs["ours"], runs[name], asked.n))
     print(
@@ -144,6 +152,15 @@ def main() -> None:
     _print_errors(policy.model, measured, by_vllm)
     own.close()
     bare.close()
+
+
+def _halt_others(name: str, bare: int) -> None:
+    """Stop who has no turn, as vLLM's processes are never quite idle; all go on for no name."""
+    for child in psutil.Process().children():
+        whose = "vllm" if child.pid == bare else "ours"
+        os.killpg(
+            child.pid, signal.SIGCONT if name.startswith(whose) or not name else signal.SIGSTOP
+        )
 
 
 def _print_errors(model: Any, requests: Sequence[Request], answers: dict[int, Completion]) -> None:
