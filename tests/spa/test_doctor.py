@@ -1,5 +1,6 @@
 """Every fault is found, all at once, with its key or file; a healthy pipeline has none."""
 
+import shutil
 from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
@@ -157,7 +158,7 @@ def test_data_on_the_hub_are_a_note(pipeline: Layout) -> None:
 
 def test_what_dvc_yaml_reads_and_nobody_writes_must_be_there(pipeline: Layout) -> None:
     assert _faults(check_dag(pipeline)) == []
-    (pipeline.raw / "annotations").rmdir()
+    shutil.rmtree(pipeline.raw / "annotations")
     assert _faults(check_dag(pipeline))[0].startswith("data/raw/annotations: not found")
 
 
