@@ -64,7 +64,7 @@ def write_recorded(folder: Path, *, prompts: int, seed_pairs: int = 8, rounds: i
         "baseline": _evaluation,
         "evaluate_seed": _evaluation,
         "generate": _answers,
-        "judge": _judge,
+        "judge": judge,
         "filter": _filter,
         "train": _train,
         "evaluate": _evaluation,
@@ -202,7 +202,8 @@ def _answers(layout: Layout, params: Params, name: str) -> None:
     write_table(layout.responses(name), answers, Response)
 
 
-def _judge(layout: Layout, params: Params, name: str) -> None:
+def judge(layout: Layout, params: Params, name: str) -> None:
+    """All that `spa judge` does beside the models; the base's log-probabilities are made up."""
     own, number = params.for_round(int(name)), int(name)
     answers = read_table(layout.responses(name), Response)
     policy = [math.fsum(answer.token_logprobs) for answer in answers]

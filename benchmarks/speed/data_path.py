@@ -6,7 +6,6 @@ calibrate and report, the judge's bookkeeping, and the tools lineage and audit r
 
 import contextlib
 import io
-import math
 import os
 import tempfile
 import time
@@ -14,16 +13,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from recorded_pipeline import write_lock, write_recorded
+from recorded_pipeline import judge, write_lock, write_recorded
 
 from spa.audit import audit
-from spa.files import read_table, write_json, write_table
-from spa.judging import make_pairs, make_scores
+from spa.files import read_table, write_json
 from spa.layout import Layout
 from spa.manifest import write_manifest
 from spa.param_files import load_params
-from spa.records import JudgedPair, Prompt, Response, Score
+from spa.records import JudgedPair, Prompt
 from speed.ratios import Comparison
 from tests.tiny import make_tokenizer
 
@@ -74,9 +71,10 @@ def _run(layout: Layout) -> dict[str, float]:
     from stages import calibrate, filter, report, split
     from stages.tools import lineage
 
-    rounds = [int(name) for name in load_params(layout.params).rounds]
+    params = load_params(layout.params)
+    rounds = [int(name) for name in params.rounds]
     seconds = {"split": _timed(split.main)}
-    seconds["judge"] = sum(_timed(lambda n=n: _judge(layout, n)) for n in rounds)
+    seconds["judge"] = sum(_timed(lambda n=n: judge(layout, params, str(n))) for n in rounds)
     seconds["filter"] = sum(_timed(lambda n=n: filter.main(n)) for n in rounds)
     seconds["calibrate"] = sum(_timed(lambda n=n: calibrate.main(n)) for n in rounds)
     for name in ("base", "0", *map(str, rounds), "rival"):
@@ -94,21 +92,6 @@ def _timed(work: Callable[[], Any]) -> float:
     with contextlib.redirect_stdout(io.StringIO()):
         work()
     return time.perf_counter() - start
-
-
-def _judge(layout: Layout, number: int) -> None:
-    """All that `spa judge` does beside the models."""
-    params = load_params(layout.params).for_round(number)
-    answers = read_table(layout.responses(number), Response)
-    policy = [math.fsum(answer.token_logprobs) for answer in answers]
-    base = (np.array(policy) + np.random.default_rng(number).normal(size=len(policy))).tolist()
-    rewards = [p - b for p, b in zip(policy, base, strict=True)]
-    scores = make_scores(answers, policy, base, rewards)
-    pairs = make_pairs(
-        answers, scores, params.judge, beta=params.train.beta, seed=params.seed, round=number
-    )
-    write_table(layout.scores(number), scores, Score)
-    write_table(layout.pairs(number), pairs, JudgedPair)
 
 
 def _evaluation(layout: Layout, name: str) -> None:

@@ -23,8 +23,7 @@ from spa.models import load_policy
 from spa.params import Train
 from spa.seeds import derive_seed
 from spa.token_pairs import TokenPair
-from spa.training import Trainer
-from speed.training import SETTINGS, matmul_speed, read_pairs, step_flops
+from speed.training import SETTINGS, matmul_speed, read_pairs, step_flops, train
 from speed.work import make_work
 
 ROOT = Path(__file__).parents[2]
@@ -98,27 +97,11 @@ def answer_logps(model: Path, pairs: list[TokenPair], device: str, dtype: str) -
 
 
 def losses(work: dict[str, Any], device: str, dtype: str) -> tuple[list[float], float]:
-    """Mean loss of every step, and the seconds of all of them; weights stay in float32."""
+    """Mean loss of every step, and the seconds of all of them, computed in `dtype`."""
     forget_precision()
-    policy = load_policy(Path(work["model"]), _compute(device, "float32"))
-    settings = Train(**SETTINGS)
-    trainer = Trainer(
-        policy.model,
-        settings,
-        seed=1,
-        round=1,
-        load_reference=lambda: None,
-        token_budget=8192,
-        micro_pairs=work["micro_pairs"],
-        bfloat16=dtype == "bfloat16",
-    )
-    start = time.perf_counter()
-    log = trainer.train(read_pairs(work), lambda rows: None)
-    seconds = time.perf_counter() - start
+    found = train(work, Train(**SETTINGS), device=device, bfloat16=dtype == "bfloat16")
     forget_precision()
-    steps = range(log[-1].step + 1)
-    means = [sum(r.loss for r in log if r.step == s) / settings.batch_size for s in steps]
-    return means, seconds
+    return found
 
 
 def forget_precision() -> None:

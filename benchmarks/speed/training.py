@@ -72,24 +72,33 @@ def ours_extrapolated(work: dict[str, Any]) -> dict[str, Any]:
 
 
 def _ours(work: dict[str, Any], settings: Train) -> dict[str, Any]:
-    folder, pairs = Path(work["model"]), read_pairs(work)
-    policy = load_policy(folder, CPU)
-    reference = load_policy(folder, CPU).model if settings.lambda_ else None
+    losses, seconds = train(work, settings, device="cpu")
+    return {"seconds": seconds, "losses": losses}
+
+
+def train(
+    work: dict[str, Any], settings: Train, *, device: str, bfloat16: bool = False
+) -> tuple[list[float], float]:
+    """Mean loss of every step, and the seconds of all of them; weights are in float32."""
+    folder, compute = Path(work["model"]), Compute(device=device, dtype="float32")
+    policy = load_policy(folder, compute)
+    reference = load_policy(folder, compute).model if settings.lambda_ else None
     trainer = Trainer(
         policy.model,
         settings,
         seed=1,
         round=1,
         load_reference=lambda: reference,
-        token_budget=4096,
+        token_budget=compute.score_tokens,
         micro_pairs=work["micro_pairs"],
+        bfloat16=bfloat16,
     )
     start = time.perf_counter()
-    log = trainer.train(pairs, lambda rows: None)
+    log = trainer.train(read_pairs(work), lambda rows: None)
     seconds = time.perf_counter() - start
-    steps = log[-1].step + 1
-    losses = [sum(r.loss for r in log if r.step == s) / settings.batch_size for s in range(steps)]
-    return {"seconds": seconds, "losses": losses}
+    steps = range(log[-1].step + 1)
+    losses = [sum(r.loss for r in log if r.step == s) / settings.batch_size for s in steps]
+    return losses, seconds
 
 
 def share_of_matmul(work: dict[str, Any]) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from spa.generation.vllm_engine import VllmEngine
 from spa.logprobs import score
 from spa.models import Policy, load_policy
 from spa.params import Generate
-from spa.seeds import derive_seed
+from tests.spa.generation.questions import make_requests
 from tests.tiny import write_tiny_model
 from tests.vllm_environment import SMALL, vllm_compute
 
@@ -60,23 +60,12 @@ def make(request: pytest.FixtureRequest, folder: Path, policy: Policy) -> Iterat
         last.pop()[2].close()
 
 
-def _requests(policy: Policy, count: int = 7) -> list[Request]:
-    prompts = ["Why?", "How do plants drink water?", "What makes the sky so very blue today?"]
-    return [
-        Request(
-            policy.encoder.prompt([{"role": "user", "content": prompts[i % 3]}]),
-            derive_seed(1, "test", i),
-        )
-        for i in range(count)
-    ]
-
-
 def _tokens(completions: Sequence[Completion]) -> list[list[int]]:
     return [completion.tokens for completion in completions]
 
 
 def test_neighbours_and_order_change_nothing(make: Make, policy: Policy) -> None:
-    requests = _requests(policy)
+    requests = make_requests(policy)
     together = make().complete(requests)
     assert _tokens(make().complete(requests[::-1])[::-1]) == _tokens(together)
     alone = [make().complete([one])[0] for one in requests[:2]]
@@ -84,11 +73,11 @@ def test_neighbours_and_order_change_nothing(make: Make, policy: Policy) -> None
 
 
 def test_the_same_call_gives_the_same_answers(make: Make, policy: Policy) -> None:
-    assert make().complete(_requests(policy)) == make().complete(_requests(policy))
+    assert make().complete(make_requests(policy)) == make().complete(make_requests(policy))
 
 
 def test_another_seed_gives_another_answer(make: Make, policy: Policy) -> None:
-    [request] = _requests(policy, 1)
+    [request] = make_requests(policy, 1)
     answers = make().complete([Request(request.prompt, seed) for seed in range(4)])
     assert len({tuple(tokens) for tokens in _tokens(answers)}) == 4
 
@@ -96,7 +85,7 @@ def test_another_seed_gives_another_answer(make: Make, policy: Policy) -> None:
 def test_what_was_answered_before_a_kill_is_kept(
     make: Make, policy: Policy, tmp_path: Path
 ) -> None:
-    requests = _requests(policy, 70)  # more than are kept together
+    requests = make_requests(policy, 70)  # more than are kept together
     chunks, work = Chunks(tmp_path), []
 
     def keep(what, answer):  # type: ignore[no-untyped-def]
@@ -115,7 +104,7 @@ def test_what_was_answered_before_a_kill_is_kept(
 def test_log_probabilities_are_the_models_own_at_temperature_one(
     make: Make, policy: Policy
 ) -> None:
-    requests = _requests(policy)
+    requests = make_requests(policy)
     completions = make(temperature=0.5).complete(requests)
     sequences = [
         TokenSequence(request.prompt, c.tokens)
@@ -129,7 +118,7 @@ def test_log_probabilities_are_the_models_own_at_temperature_one(
 def test_a_finished_answer_ends_with_its_stop_token_and_a_cut_one_has_none(
     make: Make, policy: Policy
 ) -> None:
-    completions = make(temperature=3.0).complete(_requests(policy, 200))
+    completions = make(temperature=3.0).complete(make_requests(policy, 200))
     finished = [c for c in completions if c.finished]
     cut = [c for c in completions if not c.finished]
     assert finished
@@ -141,7 +130,7 @@ def test_a_finished_answer_ends_with_its_stop_token_and_a_cut_one_has_none(
 
 @pytest.mark.slow
 def test_vllm_answers_as_transformers_does(folder: Path, policy: Policy, tmp_path: Path) -> None:
-    requests = _requests(policy, 100)
+    requests = make_requests(policy, 100)
     answers = []
     for engine in ("transformers", "vllm"):
         settings = Generate(engine=engine, temperature=0.8, max_new_tokens=24)
@@ -152,8 +141,8 @@ def test_vllm_answers_as_transformers_does(folder: Path, policy: Policy, tmp_pat
 
 
 @pytest.mark.slow
-def test_two_copies_of_the_model_share_the_requests(folder: Path, policy: Policy) -> None:
-    requests = _requests(policy, 70)
+def test_two_copies_of_the_model_share_themake_requests(folder: Path, policy: Policy) -> None:
+    requests = make_requests(policy, 70)
     answers = []
     for copies in (1, 2):
         engine = VllmEngine(
@@ -172,4 +161,4 @@ def test_what_vllm_cannot_hold_is_refused(folder: Path, policy: Policy) -> None:
         folder, compute, temperature=1.0, max_new_tokens=60, stop_tokens=policy.stop_tokens
     )
     with closing(engine), pytest.raises(EngineError, match="vLLM holds 64 tokens: found a prompt"):
-        engine.complete(_requests(policy, 3))
+        engine.complete(make_requests(policy, 3))

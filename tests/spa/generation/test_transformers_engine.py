@@ -6,17 +6,7 @@ from spa.generation.engine import Request
 from spa.generation.transformers_engine import TransformersEngine
 from spa.models import Policy
 from spa.seeds import derive_seed
-
-
-def _requests(policy: Policy, count: int = 7) -> list[Request]:
-    prompts = ["Why?", "How do plants drink water?", "What makes the sky so very blue today?"]
-    return [
-        Request(
-            policy.encoder.prompt([{"role": "user", "content": prompts[i % 3]}]),
-            derive_seed(1, "test", i),
-        )
-        for i in range(count)
-    ]
+from tests.spa.generation.questions import make_requests
 
 
 def _engine(policy: Policy, batch: int, temperature: float = 1.0) -> TransformersEngine:
@@ -25,7 +15,7 @@ def _engine(policy: Policy, batch: int, temperature: float = 1.0) -> Transformer
 
 @pytest.mark.parametrize("batch", [1, 2, 3, 16])
 def test_neither_batch_size_nor_neighbours_change_an_answer(tiny: Policy, batch: int) -> None:
-    requests = _requests(tiny)
+    requests = make_requests(tiny)
     expected = _engine(tiny, 4).complete(requests)
     assert [c.tokens for c in _engine(tiny, batch).complete(requests)] == [
         c.tokens for c in expected
