@@ -3,16 +3,15 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from spa.chunks import Chunks, surroundings
-from spa.code_lock import check_code
-from spa.compute import Compute
-from spa.layout import Layout
-from spa.param_files import load_compute, load_params
-from spa.params import Params
+if TYPE_CHECKING:  # `spa --help` imports this file: half of its time would go to these
+    from spa.chunks import Chunks
+    from spa.compute import Compute
+    from spa.layout import Layout
+    from spa.params import Params
 
 RoundOption = Annotated[int, typer.Option("--round", min=1, help="Round to work on, from 1.")]
 
@@ -25,10 +24,10 @@ class Context:
     the stage succeeds.
     """
 
-    layout: Layout
-    params: Params
-    compute: Compute
-    chunks: Chunks
+    layout: "Layout"
+    params: "Params"
+    compute: "Compute"
+    chunks: "Chunks"
 
 
 @contextmanager
@@ -50,6 +49,11 @@ def stage_context(
     Raises:
         ArtefactError: the installed code is not the pipeline's (`spa.code_lock`).
     """
+    from spa.chunks import Chunks, surroundings
+    from spa.code_lock import check_code
+    from spa.layout import Layout
+    from spa.param_files import load_compute, load_params
+
     layout = Layout.find()
     if not tool:
         check_code(layout)
