@@ -1,6 +1,7 @@
 """The transformers engine: `generate` in batches, with our own draw in place of its multinomial.
 
-What all prompts of a batch begin with, such as a system turn, is read once.
+What all prompts of a batch begin with, such as a system turn, is read once, and answers that
+have ended leave the batch.
 """
 
 from collections.abc import Sequence
@@ -11,7 +12,12 @@ import numpy as np
 import torch
 from torch import Tensor
 from tqdm import tqdm
-from transformers import LogitsProcessor, LogitsProcessorList
+from transformers import (
+    LogitsProcessor,
+    LogitsProcessorList,
+    StoppingCriteria,
+    StoppingCriteriaList,
+)
 
 from spa.generation.engine import Completion, Request, content_order
 from spa.logprobs import read_prefix, shared_prefix, token_logprobs
@@ -21,6 +27,7 @@ from spa.sampling import draw
 from spa.seeds import draw_keys
 
 _PAD_TO = 16
+_FEW_ENDED = 1 / 8  # of a batch; they are carried along, as dropping them copies its cache
 
 
 class TransformersEngine:
@@ -78,22 +85,35 @@ class TransformersEngine:
             mask[row, start:] = 1
         first = torch.tensor([prefix], dtype=torch.long, device=device)
         keys = np.stack([draw_keys(r.seed, self._max_new_tokens) for r in requests])
-        drawing = _Draw(width, torch.from_numpy(keys).to(device), self._temperature)
-        output = policy.model.generate(
-            input_ids=input_ids.to(device),
-            attention_mask=mask.to(device),
-            past_key_values=read_prefix(policy.model, first, len(requests)),
-            do_sample=False,
-            max_new_tokens=self._max_new_tokens,
-            eos_token_id=list(policy.stop_tokens),
-            pad_token_id=policy.stop_tokens[0],
-            logits_processor=LogitsProcessorList([drawing]),
-        )
-        logprobs = torch.stack(drawing.logprobs, dim=1).tolist()
+        drawing = _Draw(width, torch.from_numpy(keys).to(device), self._temperature, policy)
+        past = read_prefix(policy.model, first, len(requests))
+        self._finish(drawing, input_ids.to(device), mask.to(device), past)
         return [
             _completion(tokens, row, policy.stop_tokens)
-            for tokens, row in zip(output[:, width:].tolist(), logprobs, strict=True)
+            for tokens, row in zip(drawing.tokens.tolist(), drawing.logprobs.tolist(), strict=True)
         ]
+
+    def _finish(self, drawing: "_Draw", input_ids: Tensor, mask: Tensor, past: Any) -> None:
+        """Call `generate` until all answers have ended, each time with those that have not."""
+        while len(drawing.rows) and drawing.drawn < self._max_new_tokens:
+            output: Any = self._policy.model.generate(
+                input_ids=input_ids,
+                attention_mask=mask,
+                past_key_values=past,
+                do_sample=False,
+                max_new_tokens=self._max_new_tokens - drawing.drawn,
+                eos_token_id=list(self._policy.stop_tokens),
+                pad_token_id=self._policy.stop_tokens[0],
+                logits_processor=LogitsProcessorList([drawing]),
+                stopping_criteria=StoppingCriteriaList([_EnoughEnded(drawing)]),
+                return_dict_in_generate=True,
+            )
+            kept = drawing.drop_ended()
+            input_ids, past = output.sequences[kept], output.past_key_values
+            past.batch_select_indices(kept)
+            mask = torch.nn.functional.pad(
+                mask[kept], (0, input_ids.shape[1] - mask.shape[1]), value=1
+            )
 
 
 class _Draw(LogitsProcessor):
@@ -101,19 +121,52 @@ class _Draw(LogitsProcessor):
 
     `generate`'s own sampling draws all rows from one shared random state, so that an answer
     would depend on its neighbours, and costs a quarter of the time (measured on a CPU).
+
+    Attributes:
+        tokens, logprobs: (B, T) what was drawn, of all answers; what follows an end is noise.
+        rows: (R,) the answers still in the batch.
+        drawn: tokens drawn of each of them.
     """
 
-    def __init__(self, width: int, keys: Tensor, temperature: float) -> None:
+    def __init__(self, width: int, keys: Tensor, temperature: float, policy: Policy) -> None:
         self._width = width
         self._keys = keys
         self._temperature = temperature
-        self.logprobs: list[Tensor] = []
+        self._stops = torch.tensor(policy.stop_tokens, device=keys.device)
+        self.tokens = torch.zeros_like(keys)
+        self.logprobs = torch.zeros(keys.shape, device=keys.device)
+        self.rows = torch.arange(len(keys), device=keys.device)
+        self._ended = torch.zeros_like(self.rows, dtype=torch.bool)
+        self.drawn = 0
 
     def __call__(self, input_ids: Any, scores: Any) -> Any:
         position = input_ids.shape[1] - self._width
-        tokens = draw(scores, self._keys[:, position], temperature=self._temperature)
-        self.logprobs.append(token_logprobs(scores, tokens))
+        tokens = draw(scores, self._keys[self.rows, position], temperature=self._temperature)
+        self.tokens[self.rows, position] = tokens
+        self.logprobs[self.rows, position] = token_logprobs(scores, tokens)
+        self._ended |= torch.isin(tokens, self._stops)
+        self.drawn = position + 1
         return torch.full_like(scores, -torch.inf).scatter(-1, tokens.unsqueeze(-1), 0.0)
+
+    def enough_ended(self) -> bool:
+        """Whether so many answers have ended that going on without them pays."""
+        return int(self._ended.sum()) > _FEW_ENDED * len(self.rows)
+
+    def drop_ended(self) -> Tensor:
+        """Forget the answers that have ended; returns the places of the others."""
+        kept = (~self._ended).nonzero().squeeze(-1)
+        self.rows, self._ended = self.rows[kept], self._ended[kept]
+        return kept
+
+
+class _EnoughEnded(StoppingCriteria):
+    """Stops `generate` when going on without the answers that have ended pays."""
+
+    def __init__(self, drawing: _Draw) -> None:
+        self._drawing = drawing
+
+    def __call__(self, input_ids: Any, scores: Any, **kwargs: Any) -> Any:
+        return torch.full((len(input_ids),), self._drawing.enough_ended(), device=input_ids.device)
 
 
 def _completion(tokens: list[int], logprobs: list[float], stops: tuple[int, ...]) -> Completion:

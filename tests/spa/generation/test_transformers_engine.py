@@ -1,5 +1,7 @@
 """What the transformers engine does beyond the contract of test_engines.py."""
 
+from dataclasses import replace
+
 import pytest
 
 from spa.generation.engine import Request
@@ -39,3 +41,23 @@ def test_what_all_prompts_begin_with_is_read_once(tiny: Policy) -> None:
     assert sum(read) < 2 * len(prompts[0]) + 8 * 16 < 8 * len(prompts[0])
     alone = TransformersEngine(tiny, temperature=1.0, max_new_tokens=1, batch=1)
     assert [a.tokens for a in answers] == [a.tokens for a in alone.complete(requests)]
+
+
+def test_ended_answers_are_read_no_further_and_none_changes(tiny: Policy) -> None:
+    requests = [Request([1, 2, 3], derive_seed(2, "test", i)) for i in range(40)]
+    vocabulary = tiny.model.config.vocab_size
+    hasty = replace(tiny, stop_tokens=tuple(range(0, vocabulary, 12)))
+    read: list[int] = []
+    hook = tiny.model.get_input_embeddings().register_forward_pre_hook(
+        lambda _, inputs: read.append(inputs[0].numel())
+    )
+    together = _engine(hasty, 40).complete(requests)
+    hook.remove()
+    lengths = [len(answer.tokens) for answer in together]
+    assert min(lengths) < 6
+    assert {answer.finished for answer in together} == {True, False}
+    drawn_from = sum(read) - 40 * 16 - 2  # the prompts, padded, and what they share
+    assert sum(lengths) - 40 < drawn_from < 0.7 * 40 * 24
+    for got, wanted in zip(together, _engine(hasty, 1).complete(requests), strict=True):
+        assert got.tokens == wanted.tokens
+        assert got.logprobs == pytest.approx(wanted.logprobs, abs=1e-5)
