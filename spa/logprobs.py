@@ -1,92 +1,21 @@
 """The only way from logits to log-probabilities of answers.
 
-Sequences are padded on the right and carry no attention mask: under a causal model no
-token sees what follows it, so padding can neither change a result nor be told from text
-by the pad token's id. Only the logits that predict answer tokens are ever computed, and
-what all prompts of a batch begin with (a system turn, or the whole prompt of a pair) is
-read once.
+Only the logits that predict answer tokens are ever computed, and no prompt is read twice
+(`spa.batches`).
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from spa.batches import answer_logits, make_batch, row_limit
 from spa.chunks import Keep, anew
 from spa.encoding import TokenSequence
 from spa.memory import smaller
 
 _ROWS = 512
-
-
-@dataclass(frozen=True)
-class Batch:
-    """Sequences as a shared prefix and a rectangle; B rows, L tokens, A answer positions kept.
-
-    Attributes:
-        prefix: (1, C) tokens that all prompts begin with; never a whole prompt, C may be 0.
-        input_ids: (B, L) the tokens after the prefix, right-padded with 0.
-        targets: (B, A) the answer token that each kept position predicts, 0 where none.
-        mask: (B, A) True where a target is a real answer token.
-        keep: how many positions at the end of L the kept logits stand for; A = keep - 1.
-    """
-
-    prefix: Tensor
-    input_ids: Tensor
-    targets: Tensor
-    mask: Tensor
-    keep: int
-
-
-def make_batch(sequences: Sequence[TokenSequence], device: torch.device) -> Batch:
-    """Pad sequences to one rectangle behind the prefix that they share (see `Batch`)."""
-    prefix = shared_prefix([s.prompt for s in sequences])
-    shared = len(prefix)
-    length = max(len(s) for s in sequences) - shared
-    first = min(len(s.prompt) for s in sequences) - shared
-    input_ids = torch.zeros(len(sequences), length, dtype=torch.long)
-    mask = torch.zeros(len(sequences), length, dtype=torch.bool)
-    for row, sequence in enumerate(sequences):
-        end = len(sequence) - shared
-        input_ids[row, :end] = torch.tensor((sequence.prompt + sequence.answer)[shared:])
-        mask[row, len(sequence.prompt) - shared : end] = True
-    return Batch(
-        prefix=torch.tensor([prefix], dtype=torch.long, device=device),
-        input_ids=input_ids.to(device),
-        targets=input_ids[:, first:].to(device),
-        mask=mask[:, first:].to(device),
-        keep=length - first + 1,
-    )
-
-
-def shared_prefix(prompts: Sequence[list[int]]) -> list[int]:
-    """What all prompts begin with; a last token stays out, as it predicts the first answer's."""
-    low, high = min(prompts), max(prompts)
-    most = min(map(len, prompts)) - 1 if len(prompts) > 1 else 0
-    return low[: next((i for i in range(most) if low[i] != high[i]), most)]
-
-
-def read_prefix(model: Any, prefix: Tensor, rows: int) -> Any:
-    """The cache of a prefix (1, C) read once, for a batch of `rows`; None where C is 0."""
-    if not prefix.numel():
-        return None
-    past = model(input_ids=prefix, use_cache=True, logits_to_keep=1).past_key_values
-    past.batch_repeat_interleave(rows)
-    return past
-
-
-def answer_logits(model: Any, batch: Batch) -> Tensor:
-    """Logits that predict the answers' tokens, (B, A, V), in the model's dtype."""
-    past = read_prefix(model, batch.prefix, len(batch.input_ids))
-    output = model(
-        input_ids=batch.input_ids,
-        past_key_values=past,
-        use_cache=past is not None,
-        logits_to_keep=batch.keep,
-    )
-    return output.logits[:, :-1]  # type: ignore[no-any-return]
 
 
 def token_logprobs(logits: Tensor, targets: Tensor) -> Tensor:
@@ -157,8 +86,17 @@ def score(
         return keep(work, lambda: _answer_logps(model, batch))
 
     filled = [s for s in sequences if s.answer]
-    rows = iter(_in_batches([len(s) for s in filled], token_budget, read, progress))
+    longest: dict[tuple[int, ...], int] = {}
+    for s in filled:
+        longest[tuple(s.prompt)] = max(longest.get(tuple(s.prompt), 0), len(s))
+    lengths = [longest[tuple(s.prompt)] for s in filled]  # so that a prompt's answers meet
+    rows = iter(_in_batches(lengths, token_budget, read, progress))
     return [next(rows) if s.answer else [] for s in sequences]
+
+
+def _answer_logps(model: Any, sequences: Sequence[TokenSequence]) -> list[list[float]]:
+    batch = make_batch(sequences, model.device, most=row_limit(model))
+    return batch.rows(token_logprobs(answer_logits(model, batch), batch.targets))
 
 
 def _in_batches(
@@ -186,12 +124,6 @@ def _in_batches(
     return [rows[place] for place in range(len(lengths))]
 
 
-def _answer_logps(model: Any, sequences: Sequence[TokenSequence]) -> list[list[float]]:
-    batch = make_batch(sequences, model.device)
-    logps = token_logprobs(answer_logits(model, batch), batch.targets).cpu()
-    return [row[mask].tolist() for row, mask in zip(logps, batch.mask.cpu(), strict=True)]
-
-
 @torch.no_grad()
 def next_token_logprobs(
     model: Any,
@@ -217,7 +149,7 @@ def next_token_logprobs(
     def read(places: list[int]) -> list[list[float]]:
         sequences = [TokenSequence(prompts[place], [tokens[0]]) for place in places]
         batch = make_batch(sequences, model.device)
-        logits = answer_logits(model, batch)[batch.mask].float().log_softmax(-1)
+        logits = answer_logits(model, batch)[batch.owner >= 0].float().log_softmax(-1)
         rows: list[list[float]] = logits[:, list(tokens)].cpu().tolist()
         return rows
 

@@ -43,7 +43,7 @@ def refined_loss(margin: Tensor, flagged: Tensor, *, alpha: float) -> Tensor:
     return -(1 - flip) * F.logsigmoid(margin) - flip * F.logsigmoid(-margin)
 
 
-def answer_nll(logprobs: Tensor, mask: Tensor) -> Tensor:
+def answer_nll(logprobs: Tensor, lengths: Tensor) -> Tensor:
     """Negative log-likelihood per token of each answer, in nats, (B,).
 
     DPO is content where the chosen answer loses likelihood, as long as the rejected one loses
@@ -51,9 +51,10 @@ def answer_nll(logprobs: Tensor, mask: Tensor) -> Tensor:
     `train.nll_weight`, keeps the chosen answers likely. It is no part of SPA (weight 0).
 
     Args:
-        logprobs: (B, A) log-probabilities of the answers' tokens, in nats; carries gradient.
-        mask: (B, A) True where there is a token; at least one in each row.
+        logprobs: log-probabilities of the answers, in nats, summed over their tokens; carries
+            gradient.
+        lengths: how many tokens each has, at least one.
 
     Source: Iterative RPO, arXiv:2404.19733, Eq. 1.
     """
-    return -(logprobs * mask).sum(-1) / mask.sum(-1)
+    return -logprobs / lengths

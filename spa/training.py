@@ -13,10 +13,11 @@ from torch import Tensor
 from tqdm import tqdm
 
 from spa.adapters import Adapter
+from spa.batches import Batch, answer_logits, make_batch, row_limit
 from spa.checkpoints import Checkpoints, Progress
 from spa.errors import TrainingError
 from spa.extrapolation import extrapolated_logprobs
-from spa.logprobs import Batch, answer_logits, make_batch, score, token_logprobs
+from spa.logprobs import score, token_logprobs
 from spa.loss import answer_nll, dpo_margin, refined_loss
 from spa.memory import smaller
 from spa.params import Train
@@ -254,15 +255,14 @@ class Trainer:
         look: bool,
     ) -> tuple[Tensor, Tensor, Tensor | None]:
         """Margins and the chosen answers' NLL, with gradient; extrapolated margins if looked at."""
-        batch = make_batch(
-            [*(pair.chosen for pair in pairs), *(pair.rejected for pair in pairs)],
-            self._model.device,
-        )
+        answers = [answer for pair in pairs for answer in (pair.chosen, pair.rejected)]
+        batch = make_batch(answers, self._model.device, most=row_limit(self._model))
         known = torch.tensor([references[p.pair_id] for p in pairs], device=self._model.device)
         logits = answer_logits(model, batch)
         logps = token_logprobs(logits, batch.targets)
-        margin = self._margin(logps, batch, known)
-        nll = answer_nll(logps[: len(pairs)], batch.mask[: len(pairs)])
+        sums = batch.sums(logps)
+        margin = self._margin(sums, known)
+        nll = answer_nll(sums[::2], batch.lengths()[::2])
         if not look:
             return margin, nll, None
         if self._settings.lambda_ == 0:
@@ -273,7 +273,7 @@ class Trainer:
             batch.targets,
             lambda_=self._settings.lambda_,
         )
-        return margin, nll, self._margin(extrapolated, batch, known)
+        return margin, nll, self._margin(batch.sums(extrapolated), known)
 
     @torch.no_grad()
     def _reference_logits(self, batch: Batch) -> Tensor:
@@ -285,8 +285,8 @@ class Trainer:
             self._reference = self._load_reference()
         return answer_logits(self._reference, batch)
 
-    def _margin(self, logps: Tensor, batch: Batch, references: Tensor) -> Tensor:
-        chosen, rejected = (logps * batch.mask).sum(-1).chunk(2)
+    def _margin(self, logps: Tensor, references: Tensor) -> Tensor:
+        """Margins of pairs whose answers' log-probabilities are chosen, rejected, chosen, ..."""
         return dpo_margin(
-            chosen, rejected, references[:, 0], references[:, 1], beta=self._settings.beta
+            logps[::2], logps[1::2], references[:, 0], references[:, 1], beta=self._settings.beta
         )

@@ -7,10 +7,10 @@ from typing import TypeVar
 
 import torch
 
+from spa.batches import make_batch
 from spa.doctor.finding import SHOWN, Finding, faults_or_ok, note
 from spa.encoding import Encoder
 from spa.errors import ModelError
-from spa.logprobs import make_batch
 from spa.models import load_encoder
 from spa.records import Message, Pair, Prompt
 from spa.splits import Pools
@@ -114,8 +114,8 @@ def _mask_faults(encoder: Encoder, pairs: Sequence[Pair]) -> Iterator[str]:
             encoder.sequence(pair.prompt, text, "stop") for text in (pair.chosen, pair.rejected)
         ]
         batch = make_batch(sequences, torch.device("cpu"))
-        for sequence, targets, mask in zip(sequences, batch.targets, batch.mask, strict=True):
-            if targets[mask].tolist() != sequence.answer:
+        for number, sequence in enumerate(sequences):
+            if batch.targets[batch.owner == number].tolist() != sequence.answer:
                 yield f"pair {pair.pair_id}: its mask leaves out tokens of an answer, a bug"
 
 

@@ -19,8 +19,9 @@ from transformers import (
     StoppingCriteriaList,
 )
 
+from spa.batches import read_prefix, shared_prefix
 from spa.generation.engine import Completion, Request, content_order
-from spa.logprobs import read_prefix, shared_prefix, token_logprobs
+from spa.logprobs import token_logprobs
 from spa.memory import smaller
 from spa.models import Policy
 from spa.sampling import draw

@@ -39,11 +39,10 @@ def test_doubt_lowers_the_gradient_of_an_undecided_pair_from_a_half_to_two_fifth
     assert_close(margin.grad, torch.tensor([-0.5, -0.4]))
 
 
-def test_likelihood_is_per_token_and_padding_takes_no_part() -> None:
-    """-(-1 - 2) / 2 = 1.5 and -(-4) / 1 = 4; each token of two carries half the gradient."""
-    logprobs = torch.tensor([[-1.0, -2.0, -9.0], [-4.0, -9.0, -9.0]], requires_grad=True)
-    mask = torch.tensor([[True, True, False], [True, False, False]])
-    losses = answer_nll(logprobs, mask)
+def test_likelihood_is_per_token() -> None:
+    """-(-3) / 2 = 1.5 and -(-4) / 1 = 4; each token of two carries half the gradient."""
+    logprobs = torch.tensor([-3.0, -4.0], requires_grad=True)
+    losses = answer_nll(logprobs, torch.tensor([2, 1]))
     assert_close(losses, torch.tensor([1.5, 4.0]))
     losses.sum().backward()
-    assert_close(logprobs.grad, torch.tensor([[-0.5, -0.5, 0.0], [-1.0, 0.0, 0.0]]))
+    assert_close(logprobs.grad, torch.tensor([-0.5, -1.0]))
