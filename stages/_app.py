@@ -68,17 +68,23 @@ def run(arguments: list[str] | None = None) -> None:
         pretty_exceptions_show_locals=False,
         add_completion=False,
     )
-    for name in STAGES:
-        module = import_module(f"stages.{name}")
-        app.command(name, rich_help_panel="Stages of the pipeline")(module.main)
-    for name in TOOLS:
-        module = import_module(f"stages.tools.{name}")
-        app.command(name, rich_help_panel="Tools")(module.main)
+    for panel, folder, names in (
+        ("Stages of the pipeline", "stages", STAGES),
+        ("Tools", "stages.tools", TOOLS),
+    ):
+        for name in names:
+            main = import_module(f"{folder}.{name}").main
+            app.command(name, help=paragraphs(main.__doc__), rich_help_panel=panel)(main)
     try:
         app(arguments)
     except SpaError as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(1)
+
+
+def paragraphs(docstring: str) -> str:
+    """A docstring whose paragraphs are one line each, for the terminal to break at its width."""
+    return "\n\n".join(" ".join(part.split()) for part in docstring.split("\n\n"))
 
 
 def keep_freed_memory() -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from stages._app import STAGES, TOOLS, run
+from stages._app import STAGES, TOOLS, paragraphs, run
 from tests.pipeline.tiny_params import write_pipeline
 
 Spa = Callable[..., tuple[int, str, str]]
@@ -47,6 +47,12 @@ def test_help_names_every_command_and_loads_no_heavy_library(tmp_path: Path) -> 
     assert done.stdout.rstrip().endswith("[]")
     for name in (*STAGES, *TOOLS):
         assert f" {name} " in done.stdout
+
+
+def test_help_breaks_at_the_terminals_width_and_between_paragraphs() -> None:
+    assert (
+        paragraphs("One\n    line.\n\n    And\n    another.\n    ") == "One line.\n\nAnd another."
+    )
 
 
 def test_an_error_is_one_line_and_exit_code_1_of_the_process(tmp_path: Path) -> None:
