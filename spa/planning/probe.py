@@ -29,6 +29,7 @@ from spa.models import (
 )
 from spa.params import Train
 from spa.planning.rates import Rates
+from spa.scoring import load_reader
 from spa.token_pairs import TokenPair
 from spa.training import Trainer
 
@@ -64,13 +65,15 @@ def measure_rates(
     imported = time.perf_counter() - begun
     try:
         policy, loading = _timed(lambda: load_policy(base, compute))
-        read = _read(policy, compute, prompt, answer, budget)
+        light = read = _read(policy, compute, prompt, answer, budget)
+        if policy.model.dtype != torch.float32:
+            read = _read(load_reader(base, compute), compute, prompt, answer, budget)
         round, row = _sampled(policy, compute)
         trained = _trained(base, compute, train, prompt, answer)
     except (torch.OutOfMemoryError, MemoryError) as error:
         raise ModelError(f"probe: {base} does not fit into memory") from error
     batch = choose_generate_batch(compute)
-    return Rates(round, row, batch, read, trained, imported + loading)
+    return Rates(round, row, batch, read, trained, imported + loading, light)
 
 
 def _timed(work: Callable[[], T]) -> tuple[T, float]:

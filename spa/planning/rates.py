@@ -35,16 +35,17 @@ class Rates:
     def seconds(self, work: Work, *, most: bool = False) -> float:
         """How long a stage's work takes, its start included.
 
-        A batch of answers is sampled until its longest ends, which is taken to be cut.
+        A batch is sampled until its longest answer ends, which is taken to be cut; those that
+        have ended leave it.
         """
         rounds = 0.0
         if work.answers:
             rounds = ceil(work.answers / self.batch) * work.sampled.most / work.answers
-        read, light, trained = (
+        sampled, read, light, trained = (
             tokens.most if most else tokens.expected
-            for tokens in (work.read, work.light, work.trained)
+            for tokens in (work.sampled, work.read, work.light, work.trained)
         )
-        sampling = rounds * self.round + work.sampled.most * self.row
+        sampling = rounds * self.round + sampled * self.row
         reading = (read - light) * self.read + light * (self.light or self.read)
         training = trained * self.trained
         shared = self.processes if work.steps else 1
