@@ -9,8 +9,8 @@ import torch
 from spa.compute import Compute
 from spa.errors import ParamsError
 from spa.layout import Layout
-from spa.param_files import load_params
 from spa.models import Policy
+from spa.param_files import load_params
 from spa.planning import find_card, probe
 from spa.planning.cards import assumed_rates
 from spa.planning.probe import measure_rates
