@@ -16,6 +16,7 @@ from spa.errors import ArtefactError, ParamsError
 from spa.layout import Layout
 
 _REFERENCE = re.compile(r"\$\{([^}]+)\}")
+_MD5 = re.compile(r"[0-9a-f]{32}(\.dir)?")
 _ROUNDS = {"seed": "0", "baseline": "base", "evaluate_seed": "0", "rival": "rival"}
 
 
@@ -141,18 +142,30 @@ def read_lock(layout: Layout) -> dict[str, dict[str, Any]]:
     """What dvc.lock says of every stage, as DVC reads it.
 
     Raises:
-        ArtefactError: there is none, or it cannot be read.
+        ArtefactError: there is none, or it cannot be read, as where it was cut.
     """
     if not layout.dvc_lock.is_file():
         raise ArtefactError(f"{layout.dvc_lock}: not found; wanted a finished run; run `dvc repro`")
     try:
         text = layout.dvc_lock.read_text(encoding="utf-8")
-        return dict(yaml.load(text, Loader=_Yaml12).get("stages") or {})
+        stages = dict(yaml.load(text, Loader=_Yaml12).get("stages") or {})
+        for name, entry in stages.items():
+            _check_lock_entry(name, entry)
     except (yaml.YAMLError, AttributeError, TypeError, ValueError) as error:
         text = " ".join(str(error).split())[:200]
         raise ArtefactError(
             f"{layout.dvc_lock}: cannot be read ({text}); check it out from git again"
         ) from error
+    return stages
+
+
+def _check_lock_entry(stage: str, entry: Mapping[str, Any]) -> None:
+    """Raise ValueError where a stage's entry was cut, which YAML alone does not always show."""
+    for kind in ("deps", "outs"):
+        for file in entry.get(kind) or ():
+            md5 = file.get("md5", "")
+            if not {"path", "size"} <= file.keys() or not _MD5.fullmatch(str(md5)):
+                raise ValueError(f"{stage}, {kind}, {file.get('path')}: md5 {md5!r} is cut")
 
 
 def read_raw_params(layout: Layout) -> dict[str, Any]:

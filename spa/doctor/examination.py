@@ -18,6 +18,7 @@ from spa.doctor.settings import (
     check_compute,
     check_dag,
     check_judges,
+    check_lock,
     check_sources,
     check_steps,
 )
@@ -83,6 +84,7 @@ def _with_params(
         *check_sources(params.model_dump()),
         *check_steps(params),
         *check_dag(layout),
+        *check_lock(layout),
         *check_code(layout),
         *check_judges(layout, params),
         *check_engines(params, compute),

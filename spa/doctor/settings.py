@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 from spa import code_lock
 from spa.annotation.rubric_annotator import load_rubric
 from spa.compute import Compute
-from spa.dag import Stage, read_stages
+from spa.dag import Stage, read_lock, read_stages
 from spa.doctor.finding import Finding, fault, faults_or_ok, ok
 from spa.errors import SpaError
 from spa.importing.annotations import read_annotations
@@ -79,6 +79,15 @@ def check_dag(layout: Layout) -> list[Finding]:
         return [fault("dvc.yaml", error)]
     missing = sorted(set(_missing(layout, stages)))
     return faults_or_ok("dvc.yaml", missing, f"{len(stages)} stages, all they read is there")
+
+
+def check_lock(layout: Layout) -> list[Finding]:
+    """dvc.lock, where there is one, is whole: of a cut one DVC says nothing that helps."""
+    try:
+        stages = read_lock(layout) if layout.dvc_lock.exists() else {}
+    except SpaError as error:
+        return [fault("dvc.lock", error)]
+    return [ok("dvc.lock", f"{len(stages)} stages have run")]
 
 
 def _missing(layout: Layout, stages: dict[str, Stage]) -> Iterator[str]:

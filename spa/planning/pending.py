@@ -4,7 +4,8 @@ import logging
 from collections.abc import Mapping
 from typing import Any
 
-from spa.dag import Stage, downstream
+from spa.dag import Stage, downstream, read_lock
+from spa.errors import ArtefactError
 from spa.layout import Layout
 
 
@@ -23,10 +24,12 @@ def pending_stages(layout: Layout, stages: Mapping[str, Stage]) -> tuple[list[st
 
     logging.getLogger("dvc").setLevel(logging.ERROR)
     try:
+        if layout.dvc_lock.exists():
+            read_lock(layout)  # cut in a number, it makes DVC fail with an error of Python's
         with Repo(str(layout.root)) as repo:
             known = {s.name: s for s in repo.index.stages if s.path_in_repo == "dvc.yaml"}
             changed = {name for name in stages if name not in known or _changed(known[name])}
-    except DvcException as error:
+    except (DvcException, ArtefactError) as error:
         text = " ".join(str(error).split())[:200]
         return list(stages), f"DVC cannot say what is up to date ({text}): every stage counts"
     outs = [out for name in changed for out in stages[name].outs]

@@ -11,6 +11,7 @@ import yaml
 from packaging.requirements import Requirement
 
 from spa.compute import Compute
+from spa.dag import read_stages
 from spa.doctor import Finding, examine
 from spa.doctor.budget import check_budget
 from spa.doctor.data import check_data, check_pools
@@ -18,7 +19,13 @@ from spa.doctor.engines import check_engines
 from spa.doctor.leftovers import check_leftovers
 from spa.doctor.machine import check_device, check_room, check_versions, version_fault
 from spa.doctor.services import check_endpoint, check_remote, check_tracking
-from spa.doctor.settings import check_compute, check_dag, check_judges, check_steps
+from spa.doctor.settings import (
+    check_compute,
+    check_dag,
+    check_judges,
+    check_lock,
+    check_steps,
+)
 from spa.doctor.template import check_policies, check_template
 from spa.encoding import Encoder
 from spa.layout import Layout
@@ -26,6 +33,7 @@ from spa.models import load_encoder
 from spa.param_files import check_params, load_params
 from spa.params import Params
 from spa.planning import PipelinePlan, StagePlan
+from spa.planning.pending import pending_stages
 from spa.splits import Pools
 from tests.loopback import serving
 from tests.pipeline.tiny_params import write_pipeline
@@ -160,6 +168,17 @@ def test_what_dvc_yaml_reads_and_nobody_writes_must_be_there(pipeline: Layout) -
     assert _faults(check_dag(pipeline)) == []
     shutil.rmtree(pipeline.raw / "annotations")
     assert _faults(check_dag(pipeline))[0].startswith("data/raw/annotations: not found")
+
+
+def test_a_lock_that_was_cut_is_found_and_the_plan_takes_all_stages(pipeline: Layout) -> None:
+    assert [f.text for f in check_lock(pipeline)] == ["0 stages have run"]
+    cut = "schema: '2.0'\nstages:\n  base:\n    outs:\n    - path: data/base\n      md5: 13303"
+    pipeline.dvc_lock.write_text(cut, encoding="utf-8")
+    assert "base, outs, data/base: md5 13303 is cut" in _faults(check_lock(pipeline))[0]
+    found, why = pending_stages(pipeline, read_stages(pipeline))
+    assert found == list(read_stages(pipeline))
+    assert why is not None
+    assert "check it out from git again" in why
 
 
 def test_judges_that_are_not_there(pipeline: Layout) -> None:

@@ -1,0 +1,72 @@
+"""dvc.lock as it is read without DVC."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from spa.dag import read_lock
+from spa.errors import ArtefactError
+from spa.layout import Layout
+
+LOCK = """schema: '2.0'
+stages:
+  base:
+    cmd: spa base
+    deps:
+    - path: spa/sources.py
+      hash: md5
+      md5: 13303717181920212223242526272829
+      size: 4660
+    params:
+      params.yaml:
+        base.source: wheel:a==1
+    outs:
+    - path: data/base/policy
+      hash: md5
+      md5: 0a1b2c3d4e5f60718293a4b5c6d7e8f9.dir
+      size: 540
+      nfiles: 6
+  split:
+    cmd: spa split
+"""
+
+
+def _read(folder: Path, text: str) -> dict[str, dict[str, Any]]:
+    layout = Layout(folder)
+    layout.dvc_lock.write_text(text, encoding="utf-8")
+    return read_lock(layout)
+
+
+def test_a_whole_lock_is_read_as_dvc_reads_it(tmp_path: Path) -> None:
+    stages = _read(tmp_path, LOCK)
+    assert list(stages) == ["base", "split"]
+    assert stages["base"]["params"] == {"params.yaml": {"base.source": "wheel:a==1"}}
+
+
+def test_wherever_a_lock_is_cut_no_file_has_another_hash(tmp_path: Path) -> None:
+    """It is refused, or what is left of it is as it was."""
+    whole, left = _read(tmp_path, LOCK)["base"], []
+    for place in range(len(LOCK)):
+        try:
+            left.append(_read(tmp_path, LOCK[:place]).get("base") or {})
+        except ArtefactError:
+            continue
+    assert len(left) < len(LOCK) / 2
+    for kind in ("deps", "outs"):
+        found = [[file["md5"] for file in stage.get(kind) or []] for stage in left]
+        assert all(md5s in ([], [file["md5"] for file in whole[kind]]) for md5s in found)
+
+
+def test_a_cut_lock_says_what_to_do(tmp_path: Path) -> None:
+    wanted = (
+        r"cannot be read \(base, deps, spa/sources.py: md5 13303 is cut\); check it out from git"
+    )
+    with pytest.raises(ArtefactError, match=wanted):
+        _read(tmp_path, LOCK[: LOCK.index("13303") + 5])
+
+
+@pytest.mark.parametrize("text", ["", "stages: 5", "- a", "stages: {a: [1]}", "stages: {a: 3}"])
+def test_what_is_no_lock_is_refused(tmp_path: Path, text: str) -> None:
+    with pytest.raises(ArtefactError, match="cannot be read"):
+        _read(tmp_path, text)
