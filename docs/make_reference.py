@@ -23,6 +23,12 @@ from stages._app import STAGES, TOOLS
 
 DOCS = Path(__file__).parent
 _MADE = "<!-- Made of the code by `make format`; changes belong there. -->"
+_WORDS = {
+    "integer": "whole number",
+    "number": "number",
+    "string": "text",
+    "boolean": "true or false",
+}
 _CLI = f"""\
 # Commands
 
@@ -188,8 +194,7 @@ def _value(part: dict[str, Any]) -> str:
     if part["type"] == "object":
         inner = part.get("additionalProperties")
         return "a section by name" if isinstance(inner, dict) else "a mapping"
-    word = {"integer": "whole number", "number": "number", "string": "text"}[part["type"]]
-    return f"{word}{_range(part)}"
+    return f"{_WORDS[part['type']]}{_range(part)}"
 
 
 def _range(part: dict[str, Any]) -> str:

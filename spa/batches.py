@@ -62,7 +62,13 @@ class Batch:
         return [values[owner == number].tolist() for number in range(self.count)]
 
 
-def make_batch(sequences: Sequence[TokenSequence], device: torch.device, *, most: int = 0) -> Batch:
+def make_batch(
+    sequences: Sequence[TokenSequence],
+    device: torch.device,
+    *,
+    most: int = 0,
+    share_prefix: bool = True,
+) -> Batch:
     """Lay sequences out as one rectangle (see `Batch`).
 
     Args:
@@ -70,10 +76,11 @@ def make_batch(sequences: Sequence[TokenSequence], device: torch.device, *, most
         device: where the tensors go.
         most: tokens that a row with several answers to one prompt may have (`row_limit`); 0
             puts each answer into a row of its own.
+        share_prefix: whether what all prompts begin with is read apart, which takes a cache.
     """
     rows = join_prompts(sequences, most)
     prompts = [sequences[row[0]].prompt for row in rows]
-    prefix = shared_prefix(prompts)
+    prefix = shared_prefix(prompts) if share_prefix else []
     shared = len(prefix)
     length = max(row_length([sequences[i] for i in row]) for row in rows) - shared
     first = min(map(len, prompts)) - 1 - shared

@@ -73,5 +73,8 @@ class Compute(Section):
     """Pairs per forward and backward pass; gradients add up to `train.batch_size`. Where it is
     not said, 4 on a CPU (1.3 times as fast as 1 with the starter, measured) and 1, which needs
     the least memory, elsewhere."""
+    recompute_activations: bool = False
+    """Whether training keeps of each layer its input alone and computes the rest again in the
+    backward pass: much less memory for long answers, about a third more time."""
     vllm: Vllm = Vllm()
     """For `generate.engine: vllm` and `evaluate.engine: vllm`."""

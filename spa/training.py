@@ -21,6 +21,7 @@ from spa.logprobs import score, token_logprobs
 from spa.loss import answer_nll, dpo_margin, refined_loss
 from spa.memory import smaller
 from spa.params import Train
+from spa.recomputation import Recomputation
 from spa.records import TrainingRow
 from spa.schedule import Plan, make_batches, make_plan, rate_factor
 from spa.threshold import RollingThreshold
@@ -53,6 +54,7 @@ class Trainer:
         token_budget: int,
         micro_pairs: int = 1,
         bfloat16: bool = False,
+        recompute: bool = False,
         checkpoints: Checkpoints | None = None,
     ) -> None:
         """Prepare to train `model` (float32) with `settings`.
@@ -66,6 +68,7 @@ class Trainer:
             token_budget: tokens per forward pass when references are scored.
             micro_pairs: pairs per forward and backward pass.
             bfloat16: compute in bfloat16 with float32 weights.
+            recompute: keep no activations between forward and backward pass (less memory).
             checkpoints: where training goes on from after a kill.
         """
         self._accelerator = Accelerator(
@@ -90,6 +93,8 @@ class Trainer:
             Adapter(model, settings.lora, seed=seed, round=round) if settings.lora else None
         )
         self._model = self._adapter.model if self._adapter else model
+        self._reading = Recomputation(model) if recompute else nullcontext
+        self._share_prefix = not recompute
         self._reference: Any = None
         self._threshold = RollingThreshold(share=settings.noise_share, window=settings.noise_window)
 
@@ -256,9 +261,11 @@ class Trainer:
     ) -> tuple[Tensor, Tensor, Tensor | None]:
         """Margins and the chosen answers' NLL, with gradient; extrapolated margins if looked at."""
         answers = [answer for pair in pairs for answer in (pair.chosen, pair.rejected)]
-        batch = make_batch(answers, self._model.device, most=row_limit(self._model))
+        most, share_prefix = row_limit(self._model), self._share_prefix
+        batch = make_batch(answers, self._model.device, most=most, share_prefix=share_prefix)
         known = torch.tensor([references[p.pair_id] for p in pairs], device=self._model.device)
-        logits = answer_logits(model, batch)
+        with self._reading():
+            logits = answer_logits(model, batch)
         logps = token_logprobs(logits, batch.targets)
         sums = batch.sums(logps)
         margin = self._margin(sums, known)

@@ -59,6 +59,7 @@ def main(round: TrainRound) -> None:
             token_budget=here.compute.score_tokens,
             micro_pairs=choose_train_pairs(here.compute),
             bfloat16=choose_dtype(here.compute) is torch.bfloat16,
+            recompute=here.compute.recompute_activations,
             checkpoints=checkpoints(here, round, source, settings, pairs),
         )
         name = "seed" if round == 0 else "train"

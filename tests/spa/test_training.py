@@ -48,7 +48,12 @@ def _pairs(count: int = 12) -> list[TokenPair]:
 
 
 def _train(
-    folder: Path, *, micro_pairs: int = 1, pairs: Sequence[TokenPair] = (), **changes: Any
+    folder: Path,
+    *,
+    micro_pairs: int = 1,
+    pairs: Sequence[TokenPair] = (),
+    recompute: bool = False,
+    **changes: Any,
 ) -> tuple[Policy, list[TrainingRow]]:
     policy = load_policy(folder, Compute(device="cpu"))
     trainer = Trainer(
@@ -59,6 +64,7 @@ def _train(
         load_reference=lambda: load_policy(folder, Compute(device="cpu")).model,
         token_budget=256,
         micro_pairs=micro_pairs,
+        recompute=recompute,
     )
     return policy, trainer.train(pairs or _pairs(), lambda rows: None)
 
