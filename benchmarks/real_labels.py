@@ -25,7 +25,7 @@ from sklearn.preprocessing import StandardScaler
 from spa.annotation.annotator import Answer, Comparison, log_odds
 from spa.annotation.llm import LlmAnnotator
 from spa.compute import Compute
-from spa.evaluation import pair_logps
+from spa.evaluation import pair_sequences
 from spa.importing.pairs import read_pairs
 from spa.layout import Layout
 from spa.metrics import accuracy, bootstrap, paired_difference
@@ -33,6 +33,7 @@ from spa.models import Policy, load_policy
 from spa.param_files import load_compute
 from spa.params import Train
 from spa.records import Pair
+from spa.scoring import answer_logps
 from spa.splits import partition
 from spa.token_pairs import TokenPair
 from spa.training import Trainer
@@ -77,9 +78,18 @@ def run(
             print(f"{where}: {len(row['held_out'])} pairs held out", flush=True)
 
 
+def _pair_logps(
+    policy: Policy, pairs: Sequence[Pair], compute: Compute
+) -> list[tuple[float, float]]:
+    """Log-probabilities of each pair's chosen and rejected answer, in nats."""
+    sequences = pair_sequences(policy.encoder, pairs)
+    logps = answer_logps(policy, sequences, token_budget=compute.score_tokens)
+    return list(zip(logps[::2], logps[1::2], strict=True))
+
+
 def _base_judges(base: Policy, pairs: Sequence[Pair], compute: Compute) -> dict[str, Row]:
     """Per pair what needs no label: the base's log-probabilities and its answers to A or B."""
-    logps = pair_logps(base, pairs, token_budget=compute.score_tokens)
+    logps = _pair_logps(base, pairs, compute)
     annotator = LlmAnnotator(base, token_budget=compute.score_tokens)
     asked = annotator.prefer(
         [
@@ -154,7 +164,7 @@ def _implicit(
     policy: Policy, pairs: Sequence[Pair], known: Mapping[str, Row], compute: Compute
 ) -> dict[str, float]:
     """reward(chosen) - reward(rejected) of each pair, in nats."""
-    logps = pair_logps(policy, pairs, token_budget=compute.score_tokens)
+    logps = _pair_logps(policy, pairs, compute)
     return {
         pair.pair_id: ours[0] - ours[1] - known[pair.pair_id]["likelihood"]
         for pair, ours in zip(pairs, logps, strict=True)

@@ -67,8 +67,9 @@ class Compute(Section):
     checkpoint_seconds: Annotated[float, Field(ge=0)] = 300.0
     """Seconds between two checkpoints of training; 0 keeps one after every step."""
     processes: Positive = 1
-    """Processes of `spa train` on this machine, each with a CUDA device of its own or a share of
-    the CPU; a step's pairs are shared out between them."""
+    """Processes of training, sampling and reading on this machine, each with the whole model and
+    a CUDA device of its own or a share of the CPU; pairs and prompts are shared out between
+    them."""
     train_pairs: Positive | None = None
     """Pairs per forward and backward pass; gradients add up to `train.batch_size`. Where it is
     not said, 4 on a CPU (1.3 times as fast as 1 with the starter, measured) and 1, which needs

@@ -7,11 +7,9 @@ from typing import Any
 
 from spa.annotation.annotator import Annotator, Answer, Comparison, Rater
 from spa.degeneracy import distinct_pairs, repetition
-from spa.encoding import TokenSequence
+from spa.encoding import Encoder, TokenSequence
 from spa.errors import AnnotationError, ArtefactError
-from spa.logprobs import score
 from spa.metrics import accuracy, bootstrap
-from spa.models import Policy
 from spa.records import Message, Pair, Response
 
 POOLS = ("development", "test")
@@ -218,25 +216,16 @@ def kl_estimate(policy_logps: Sequence[float], base_logps: Sequence[float]) -> f
     return math.fsum(p - b for p, b in zip(policy_logps, base_logps, strict=True)) / len(base_logps)
 
 
-def pair_logps(
-    policy: Policy, pairs: Sequence[Pair], *, token_budget: int
-) -> list[tuple[float, float]]:
-    """Log-probabilities of each pair's chosen and rejected answer, in nats, summed."""
-    sequences: list[TokenSequence] = []
-    for pair in pairs:
-        sequences += [
-            policy.encoder.sequence(pair.prompt, pair.chosen, pair.chosen_finish_reason),
-            policy.encoder.sequence(pair.prompt, pair.rejected, pair.rejected_finish_reason),
-        ]
-    rows = score(
-        policy.model,
-        sequences,
-        token_budget=token_budget,
-        progress="gold pairs",
-        keep=policy.keep,
-    )
-    sums = [math.fsum(row) for row in rows]
-    return [(sums[2 * i], sums[2 * i + 1]) for i in range(len(pairs))]
+def pair_sequences(encoder: Encoder, pairs: Sequence[Pair]) -> list[TokenSequence]:
+    """Each pair's chosen answer, then its rejected one."""
+    return [
+        encoder.sequence(pair.prompt, text, reason)
+        for pair in pairs
+        for text, reason in (
+            (pair.chosen, pair.chosen_finish_reason),
+            (pair.rejected, pair.rejected_finish_reason),
+        )
+    ]
 
 
 def heldout_accuracy(

@@ -54,6 +54,13 @@ def choose_device(compute: Compute) -> torch.device:
     return found
 
 
+def share_of(compute: Compute, number: int) -> Compute:
+    """What one of several processes computes with: on CUDA, a device of its own."""
+    device = choose_device(compute)
+    own = f"cuda:{number}" if device.type == "cuda" else compute.device
+    return compute.model_copy(update={"device": own, "processes": 1})
+
+
 def choose_dtype(compute: Compute) -> torch.dtype:
     """The precision asked for, or bfloat16 on CUDA and float32 elsewhere."""
     if compute.dtype:

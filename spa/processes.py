@@ -1,17 +1,26 @@
-"""Several processes of one training on this machine, by torch's own launcher.
+"""Several processes on this machine: of one training, or with shares of work that needs no other.
 
-The stage that is asked for starts itself again, once for each process; the first of them alone
-logs and writes. Every process knows its place from the launcher's environment, RANK and
-WORLD_SIZE.
+A training is started again by torch's own launcher, once for each process; the first of them
+alone logs and writes. Every process knows its place from the launcher's environment, RANK and
+WORLD_SIZE. Shares of sampling and reading go to processes that are started anew, and come back.
 """
 
+import multiprocessing
 import os
 import sys
 import tempfile
-from collections.abc import Sequence
+import threading
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
+from typing import TypeVar
 
-from spa.errors import TrainingError
+from spa.errors import EngineError, TrainingError
+
+S = TypeVar("S")
+R = TypeVar("R")
 
 
 def is_first() -> bool:
@@ -77,3 +86,45 @@ def _last_words(logs: Path, rank: int) -> str:
         if lines:
             return f" ({lines[-1].removeprefix('error: ')[:300]})"
     return ""
+
+
+def run_shares(task: Callable[[int, S], R], shares: Sequence[S]) -> list[R]:
+    """What a task makes of each share, every one in a process of its own, all at once.
+
+    Args:
+        task: a function of a module, or a partial of one, of the process' number and its share.
+        shares: what can be pickled, one for each process.
+
+    Raises:
+        SpaError: as `task` raises it.
+        EngineError: a process ended without a word, as one does that is killed.
+    """
+    threads = max(1, (os.cpu_count() or 1) // len(shares))
+    start = (os.getpid(), threads)
+    context = multiprocessing.get_context("spawn")  # a forked process could use no GPU
+    with ProcessPoolExecutor(len(shares), context, _attend, start) as pool:
+        try:
+            return list(pool.map(_run_share, [task] * len(shares), range(len(shares)), shares))
+        except BrokenProcessPool as error:
+            raise EngineError(
+                f"one of {len(shares)} processes was killed; wanted all to end their work; look at "
+                "memory, or lower processes in compute.yaml"
+            ) from error
+
+
+def _attend(parent: int, threads: int) -> None:
+    """Set up a process that ends as soon as its parent has ended, however that came."""
+    os.environ.setdefault("OMP_NUM_THREADS", str(threads))
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(0.5)
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
+
+
+def _run_share(task: Callable[[int, S], R], number: int, share: S) -> R:
+    if number:  # the first one's progress bar stands for all
+        sys.stderr.isatty = lambda: False  # type: ignore[method-assign]
+    return task(number, share)

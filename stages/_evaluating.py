@@ -44,14 +44,16 @@ def sample_held_out(
 
 def gold_logps(here: Context, folder: Path) -> list[tuple[float, float]]:
     """Log-probabilities of the held-out gold pairs' answers under the policy in a folder."""
-    from spa.evaluation import pair_logps
+    from spa.evaluation import pair_sequences
     from spa.files import read_table
-    from spa.models import load_policy
+    from spa.models import load_encoder
     from spa.records import Pair
+    from spa.scoring import Reader
 
     gold = read_table(here.layout.pool("gold"), Pair)
-    policy = load_policy(folder, here.compute, chunks=here.chunks)
-    return pair_logps(policy, gold, token_budget=here.compute.score_tokens)
+    reader = Reader(folder, here.compute, here.chunks, "gold pairs", dtype=None)
+    logps = reader.sequences(pair_sequences(load_encoder(folder), gold))
+    return list(zip(logps[::2], logps[1::2], strict=True))
 
 
 def drift(here: Context, responses: "list[Response]") -> float:
@@ -59,13 +61,11 @@ def drift(here: Context, responses: "list[Response]") -> float:
     import math
 
     from spa.evaluation import kl_estimate
-    from spa.scoring import load_reader, response_logps
+    from spa.scoring import Reader
 
-    base = load_reader(here.layout.policy("base"), here.compute, here.chunks)
-    read = response_logps(
-        base, responses, token_budget=here.compute.score_tokens, progress="base reads"
-    )
-    return kl_estimate([math.fsum(r.token_logprobs) for r in responses], read)
+    base = Reader(here.layout.policy("base"), here.compute, here.chunks, "base reads")
+    sampled = [math.fsum(r.token_logprobs) for r in responses]
+    return kl_estimate(sampled, base.responses(responses))
 
 
 def write_evaluation(

@@ -111,11 +111,7 @@ def reference_logps(
 
 def read_by(here: Context, name: str, responses: "list[Response]") -> list[float]:
     """Log-probabilities of the answers under a policy of the pipeline, which is let go again."""
-    from spa.scoring import load_reader, response_logps
+    from spa.scoring import Reader
 
-    return response_logps(
-        load_reader(here.layout.policy(name), here.compute, here.chunks),
-        responses,
-        token_budget=here.compute.score_tokens,
-        progress=f"{name} reads",
-    )
+    folder = here.layout.policy(name)
+    return Reader(folder, here.compute, here.chunks, f"{name} reads").responses(responses)

@@ -12,6 +12,7 @@ from spa.chunks import Chunks
 from spa.compute import Compute
 from spa.encoding import Encoder
 from spa.generation.engine import Engine
+from spa.generation.spread_engine import SpreadEngine
 from spa.generation.transformers_engine import TransformersEngine
 from spa.generation.vllm_engine import VllmEngine
 from spa.generation.vllm_process import installed
@@ -25,6 +26,8 @@ from spa.models import (
     model_hash,
 )
 from spa.params import EngineName
+
+_TRANSFORMERS = f"transformers {transformers.__version__}"
 
 
 class Sampling(Protocol):
@@ -62,6 +65,12 @@ def open_sampler(
         ModelError: the folder cannot be read.
         EngineError: vLLM is not installed where compute.yaml says.
     """
+    if settings.engine == "transformers" and compute.processes > 1:
+        spread = SpreadEngine(
+            folder, settings.temperature, settings.max_new_tokens, compute, chunks
+        )
+        yield Sampler(spread, load_encoder(folder), _TRANSFORMERS)
+        return
     if settings.engine == "transformers":
         yield sampler_of(load_policy(folder, compute, chunks=chunks), settings, compute)
         return
@@ -86,4 +95,4 @@ def sampler_of(policy: Policy, settings: Sampling, compute: Compute) -> Sampler:
         max_new_tokens=settings.max_new_tokens,
         batch=choose_generate_batch(compute),
     )
-    return Sampler(engine, policy.encoder, f"transformers {transformers.__version__}")
+    return Sampler(engine, policy.encoder, _TRANSFORMERS)

@@ -63,7 +63,7 @@ def find_card(name: str) -> Card:
 
 
 def assumed_rates(card: Card, model: ModelSize, *, batch: int, gpus: int) -> Rates:
-    """What the work takes on such cards; sampling and reading use one of them, training all.
+    """What the work takes on such cards.
 
     A token costs two operations a weight to read, and six to train on.
 
@@ -71,7 +71,7 @@ def assumed_rates(card: Card, model: ModelSize, *, batch: int, gpus: int) -> Rat
         card: which.
         model: the base.
         batch: answers sampled at once.
-        gpus: cards that a training step's pairs are shared out between.
+        gpus: cards that work is shared out between.
     """
     bfloat16 = 2 * model.parameters / (_BFLOAT16 * card.bfloat16)
     return Rates(
@@ -105,8 +105,8 @@ def reckoned(
     notes.append(
         f"hours are arithmetic for {count} x {card.name}, not measured: one more token of a batch "
         f"takes {_LAYER * 1e3:g} ms a layer and the weights' reading, judges reach {_FLOAT32:.0%} "
-        f"of the float32 peak, training {_BFLOAT16:.0%} of bfloat16's; only training takes more "
-        "than one card"
+        f"of the float32 peak, training {_BFLOAT16:.0%} of bfloat16's; models that annotate take "
+        "one card"
     )
     large = [plan for plan in plans.values() if plan.to_run and (plan.memory or 0) > card.memory]
     if large:

@@ -73,7 +73,8 @@ def measure_rates(
     except (torch.OutOfMemoryError, MemoryError) as error:
         raise ModelError(f"probe: {base} does not fit into memory") from error
     batch = choose_generate_batch(compute)
-    return Rates(round, row, batch, read, trained, imported + loading, light)
+    cards = compute.processes if policy.model.device.type == "cuda" else 1
+    return Rates(round, row, batch, read, trained, imported + loading, light, cards)
 
 
 def _timed(work: Callable[[], T]) -> tuple[T, float]:

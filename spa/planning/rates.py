@@ -20,7 +20,7 @@ class Rates:
         trained: of one token trained on.
         start: until a stage begins.
         light: of one token read in the precision of sampling; None is as long as `read`.
-        processes: that a training step's pairs are shared out between, each as fast.
+        processes: that work is shared out between, each as fast.
     """
 
     round: float
@@ -36,20 +36,23 @@ class Rates:
         """How long a stage's work takes, its start included.
 
         A batch is sampled until its longest answer ends, which is taken to be cut; those that
-        have ended leave it.
+        have ended leave it. Models that judge without a stage's sampling or training run in
+        one process.
         """
         rounds = 0.0
         if work.answers:
-            rounds = ceil(work.answers / self.batch) * work.sampled.most / work.answers
+            batches = ceil(work.answers / (self.batch * self.processes))
+            rounds = batches * work.sampled.most / work.answers
         sampled, read, light, trained = (
             tokens.most if most else tokens.expected
             for tokens in (work.sampled, work.read, work.light, work.trained)
         )
-        sampling = rounds * self.round + sampled * self.row
-        reading = (read - light) * self.read + light * (self.light or self.read)
-        training = trained * self.trained
-        shared = self.processes if work.steps else 1
-        return self.start + sampling + (reading + training) / shared
+        sampling = rounds * self.round + sampled * self.row / self.processes
+        reading = (read - light) * self.read / self.processes
+        seeing = light * (self.light or self.read)
+        if work.steps or work.answers:
+            seeing /= self.processes
+        return self.start + sampling + reading + seeing + trained * self.trained / self.processes
 
     def describe(self) -> str:
         """One line on the rates."""

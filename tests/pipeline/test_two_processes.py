@@ -12,11 +12,12 @@ import pytest
 import torch
 
 from spa.compute import Compute
-from spa.files import read_table
+from spa.files import read_json, read_table
 from spa.layout import Layout
 from spa.models import load_policy
-from spa.records import TrainingRow
+from spa.records import Response, Score, TrainingRow
 from stages import base, split
+from tests.pipeline.in_process import call, run_stages
 from tests.pipeline.tiny_params import write_pipeline
 from tests.spa.test_training import _train, _weights
 
@@ -97,6 +98,25 @@ def test_spa_train_starts_its_processes_itself(pipeline: Layout) -> None:
         assert two.loss == pytest.approx(one.loss, abs=1e-4)
     torch.testing.assert_close(*weights, atol=1e-4, rtol=1e-3)
     assert not pipeline.unfinished("train", 0).exists()
+
+
+@pytest.mark.slow
+def test_stages_sample_and_read_in_two_processes_as_in_one(pipeline: Layout) -> None:
+    stages = ("spa evaluate --base", "spa generate --round 1", "spa judge --round 1")
+    answers, rewards, evaluated = [], [], []
+    run_stages(pipeline, until="seed")
+    for processes in (1, 2):
+        (pipeline.root / "compute.yaml").write_text(f"{{device: cpu, processes: {processes}}}\n")
+        for command in stages:
+            assert call(pipeline, command) == 0
+        responses = read_table(pipeline.responses(1), Response)
+        answers.append([(r.prompt_id, r.sample, r.token_ids) for r in responses])
+        rewards.append([score.reward for score in read_table(pipeline.scores(1), Score)])
+        evaluated.append(read_json(pipeline.evaluation("base") / "gold_logps.json"))
+    assert answers[0] == answers[1]
+    assert rewards[0] == pytest.approx(rewards[1], abs=1e-3)
+    for one, two in zip(*evaluated, strict=True):
+        assert one == pytest.approx(two, abs=1e-3)
 
 
 @pytest.mark.slow

@@ -14,7 +14,7 @@ from spa.evaluation import (
     heldout_accuracy,
     kl_estimate,
     null_win_rate,
-    pair_logps,
+    pair_sequences,
     summarise,
 )
 from spa.models import Policy
@@ -111,7 +111,7 @@ def test_drift_is_the_mean_log_ratio() -> None:
     assert kl_estimate([-10.0, -20.0], [-12.0, -21.0]) == 1.5
 
 
-def test_pair_logps_are_of_chosen_then_rejected(tiny: Policy) -> None:
+def test_a_pair_is_its_chosen_then_its_rejected_answer(tiny: Policy) -> None:
     turns: list[Message] = [{"role": "user", "content": "Why?"}]
     pair = Pair(
         pair_id="a",
@@ -122,5 +122,7 @@ def test_pair_logps_are_of_chosen_then_rejected(tiny: Policy) -> None:
         chosen_finish_reason="stop",
         rejected_finish_reason="length",
     )
-    [(chosen, rejected)] = pair_logps(tiny, [pair], token_budget=64)
-    assert rejected < chosen < 0  # many more tokens are less likely
+    chosen, rejected = pair_sequences(tiny.encoder, [pair])
+    assert chosen.prompt == rejected.prompt == tiny.encoder.prompt(turns)
+    assert chosen.answer == tiny.encoder.answer("Yes", "stop")
+    assert rejected.answer == tiny.encoder.answer(pair.rejected, "length")

@@ -44,10 +44,14 @@ def test_hours_of_a_card_are_operations_by_its_data_sheet() -> None:
     sampled = Work(answers=128, sampled=Tokens(100, 128 * 300))
     expected = 2 * 300 * (32 * 0.9e-3 + 2 * weights / 3.35e12) + 100 * 2 * weights / 395.6e12
     assert one.seconds(sampled) - 60 == pytest.approx(expected)
-    assert eight.seconds(sampled) == one.seconds(sampled)
+    batches = 2 * 300 * (32 * 0.9e-3 + 2 * weights / 3.35e12)  # on eight cards one, of 16 answers
+    shared = batches / 2 + 100 * 2 * weights / 395.6e12 / 8
+    assert eight.seconds(sampled) - 60 == pytest.approx(shared)
     judged = Work(read=Tokens(1000, 1000), light=Tokens(400, 400))
     read = (600 / 30.15e12 + 400 / 395.6e12) * 2 * weights
     assert one.seconds(judged) - 60 == pytest.approx(read)
+    alone = (600 / 30.15e12 / 8 + 400 / 395.6e12) * 2 * weights  # a model that annotates
+    assert eight.seconds(judged) - 60 == pytest.approx(alone)
     trained = Work(steps=2, trained=Tokens(500, 500), read=Tokens(100, 100), light=Tokens(100, 100))
     assert one.seconds(trained) - 60 == pytest.approx((6 * 500 + 2 * 100) * weights / 395.6e12)
     assert eight.seconds(trained) - 60 == pytest.approx((one.seconds(trained) - 60) / 8)
