@@ -72,7 +72,7 @@ def make_batch(
     """Lay sequences out as one rectangle (see `Batch`).
 
     Args:
-        sequences: prompts with answers, none of them empty.
+        sequences: prompts with answers, at least one of them not empty.
         device: where the tensors go.
         most: tokens that a row with several answers to one prompt may have (`row_limit`); 0
             puts each answer into a row of its own.
@@ -97,7 +97,9 @@ def make_batch(
         segment[place, :own] = 0
         start = own
         for number, index in enumerate(row, start=1):
-            answer = torch.tensor(sequences[index].answer)
+            answer = torch.tensor(sequences[index].answer, dtype=torch.long)
+            if not len(answer):
+                continue
             part = slice(start, start + len(answer))
             input_ids[place, start] = prompt[-1]
             input_ids[place, start + 1 : part.stop] = answer[:-1]  # its last predicts nothing

@@ -5,7 +5,7 @@
     ├── InputError       a row of the user's data cannot be used
     ├── ArtefactError    a file of an earlier stage is missing, damaged or of another shape
     ├── ModelError       a model or tokenizer cannot be fetched, read or used
-    ├── EngineError      another program that samples cannot be started, or fails
+    ├── EngineError      another program or process that does the work cannot be started, or fails
     ├── AnnotationError  an annotator cannot be loaded, or gives no usable preference
     ├── ContractError    the data checks stop the run
     └── TrainingError    training cannot go on
@@ -37,7 +37,7 @@ class ModelError(SpaError):
 
 
 class EngineError(SpaError):
-    """An engine that is a program of its own cannot be started, or ends before its work is done."""
+    """A program or process that does the work cannot be started, or ends before it is done."""
 
 
 class AnnotationError(SpaError):

@@ -57,6 +57,14 @@ def test_sums_and_lengths_are_those_of_each_answer() -> None:
     assert batch.rows(values) == [[1.0, 2.0], [8.0], [4.0]]
 
 
+def test_an_empty_answer_takes_no_place() -> None:
+    asked = [TokenSequence([1, 2], [3]), TokenSequence([1, 2], []), TokenSequence([4], [])]
+    batch = make_batch(asked, CPU, most=99)
+    assert batch.input_ids.tolist() == [[1, 2], [0, 0]]
+    assert batch.lengths().tolist() == [1, 0, 0]
+    assert batch.sums(torch.tensor([[5.0, 7.0], [9.0, 9.0]])).tolist() == [7.0, 0.0, 0.0]
+
+
 def test_rows_hold_every_answer_once_within_the_limit() -> None:
     asked = [*answers_to_one(), *sequences(3), *answers_to_one()]
     for most in (0, 40, 1000):
