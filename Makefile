@@ -6,7 +6,7 @@ export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 unexport PYTHONDONTWRITEBYTECODE
 INSTALLED := $(VENV)/.installed
 
-.PHONY: install repro test test-all repro-tiny chaos full-disk bench gpu-check check format ui
+.PHONY: install repro test test-all repro-tiny chaos full-disk bench gpu-check check format site ui
 
 install: $(INSTALLED)
 
@@ -57,6 +57,10 @@ format: install  ## mend the form, copy into the package what a wheel must hold,
 	cp dvc.yaml spa/scaffold/pipeline.yaml
 	cp presets/starter.yaml spa/presets/starter.yaml
 	python docs/make_reference.py
+
+site: install  ## the pages of docs/ as a site: site/index.html
+	python -m pip install --quiet --constraint constraints.txt --editable '.[docs]'
+	sphinx-build --quiet --fail-on-warning --keep-going --conf-dir docs/site --builder html . site
 
 ui: install  ## MLflow on 127.0.0.1
 	spa ui

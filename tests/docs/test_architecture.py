@@ -16,7 +16,7 @@ Graph = dict[str, set[str]]
 def _picture() -> Graph:
     """Who points to whom in the page's picture, by the names of stages."""
     block = PAGE.partition("```mermaid\n")[2].partition("```")[0]
-    names = {node: label.split()[0] for node, label in re.findall(r"(\w+)\[(\w+@[^\]]+)\]", block)}
+    names = {node: label.split()[0] for node, label in re.findall(r'(\w+)\["(\w+@[^"]+)"\]', block)}
     arrows: Graph = {}
     for line in block.splitlines()[1:]:
         nodes = [re.findall(r"(\w+)(?:\[[^\]]*\])?(?: &|$)", part.strip()) for part in _parts(line)]
@@ -63,3 +63,10 @@ def test_the_table_has_every_stage_once() -> None:
     rows = [line.split("|")[1] for line in table.splitlines()[2:]]
     named = [name for row in rows for name in re.findall(r"`([^`]+)`", row)]
     assert sorted(named) == sorted({re.sub(r"@.*", "@N", name) for name in STAGES})
+
+
+def test_the_drawing_on_the_site_is_of_the_picture() -> None:
+    drawn = (ROOT / "docs" / "img" / "stages.svg").read_text(encoding="utf-8")
+    stages = {name for pair in _picture().items() for name in (pair[0], *pair[1])} - {"raw"}
+    assert len(stages) > 12
+    assert [name for name in sorted(stages) if f">{name}" not in drawn] == []
