@@ -78,53 +78,63 @@ def make_batch(
             puts each answer into a row of its own.
         share_prefix: whether what all prompts begin with is read apart, which takes a cache.
     """
-    rows = join_prompts(sequences, most)
-    prompts = [sequences[row[0]].prompt for row in rows]
+    places = join_prompts(sequences, most)
+    prompts = [sequences[own[0]].prompt for own in places]
     prefix = shared_prefix(prompts) if share_prefix else []
-    shared = len(prefix)
-    length = max(row_length([sequences[i] for i in row]) for row in rows) - shared
-    first = min(map(len, prompts)) - 1 - shared
-    input_ids = torch.zeros(len(rows), length, dtype=torch.long)
-    segment = torch.full_like(input_ids, -1)  # of padding, which no answer sees
-    positions = torch.zeros_like(input_ids)
-    targets = torch.zeros_like(input_ids)
-    owner = torch.full_like(input_ids, -1)
-    for place, row in enumerate(rows):
-        prompt = prompts[place]
-        own = len(prompt) - 1 - shared
-        input_ids[place, :own] = torch.tensor(prompt[shared:-1])
-        positions[place, :own] = torch.arange(shared, shared + own)
-        segment[place, :own] = 0
-        start = own
-        for number, index in enumerate(row, start=1):
-            answer = torch.tensor(sequences[index].answer, dtype=torch.long)
-            if not len(answer):
-                continue
-            part = slice(start, start + len(answer))
-            input_ids[place, start] = prompt[-1]
-            input_ids[place, start + 1 : part.stop] = answer[:-1]  # its last predicts nothing
-            positions[place, part] = torch.arange(len(answer)) + shared + own
-            segment[place, part] = number
-            targets[place, part] = answer
-            owner[place, part] = index
-            start = part.stop
+    rows = [
+        _lay_row(prompt, {place: sequences[place].answer for place in own}, len(prefix))
+        for prompt, own in zip(prompts, places, strict=True)
+    ]
+    first = min(map(len, prompts)) - 1 - len(prefix)
+    segments = _padded([row.segments for row in rows], -1)  # padding is in no answer
     alone = len(rows) == len(sequences)
     return Batch(
         prefix=torch.tensor([prefix], dtype=torch.long, device=device),
-        input_ids=input_ids.to(device),
-        positions=None if alone else positions.to(device),
-        attention=None if alone else _attention(segment, shared).to(device),
-        targets=targets[:, first:].to(device),
-        owner=owner[:, first:].to(device),
+        input_ids=_padded([row.ids for row in rows], 0).to(device),
+        positions=None if alone else _padded([row.positions for row in rows], 0).to(device),
+        attention=None if alone else _attention(segments, len(prefix)).to(device),
+        targets=_padded([row.targets for row in rows], 0)[:, first:].to(device),
+        owner=_padded([row.owners for row in rows], -1)[:, first:].to(device),
         count=len(sequences),
     )
 
 
-def _attention(segment: Tensor, shared: int) -> Tensor:
+@dataclass
+class _Row:
+    """A prompt and its answers, token by token; `segments` has 0 for the prompt, then 1, 2, ..."""
+
+    ids: list[int]
+    positions: list[int]
+    segments: list[int]
+    targets: list[int]
+    owners: list[int]
+
+
+def _lay_row(prompt: list[int], answers: dict[int, list[int]], shared: int) -> _Row:
+    """The prompt behind what is shared, then each answer behind the prompt's last token."""
+    last = len(prompt) - 1
+    own = last - shared
+    row = _Row(prompt[shared:last], list(range(shared, last)), [0] * own, [0] * own, [-1] * own)
+    for number, (owner, answer) in enumerate(answers.items(), start=1):
+        row.ids += [prompt[last], *answer][: len(answer)]  # the last one predicts nothing
+        row.positions += range(last, last + len(answer))
+        row.segments += [number] * len(answer)
+        row.targets += answer
+        row.owners += [owner] * len(answer)
+    return row
+
+
+def _padded(rows: Sequence[list[int]], value: int) -> Tensor:
+    """A rectangle of rows, filled up on the right."""
+    tensors = [torch.tensor(row, dtype=torch.long) for row in rows]
+    return torch.nn.utils.rnn.pad_sequence(tensors, batch_first=True, padding_value=value)
+
+
+def _attention(segments: Tensor, shared: int) -> Tensor:
     """What sees what: the prompt is seen by all after it, an answer by itself alone."""
-    length = segment.shape[1]
+    length = segments.shape[1]
     causal = torch.ones(length, length, dtype=torch.bool).tril()
-    related = (segment[:, None, :] == 0) | (segment[:, None, :] == segment[:, :, None])
+    related = (segments[:, None, :] == 0) | (segments[:, None, :] == segments[:, :, None])
     return torch.nn.functional.pad(causal & related, (shared, 0), value=True).unsqueeze(1)
 
 
