@@ -113,6 +113,8 @@ class FileAudit:
             self._found.note(f"dvc.lock: {name} is no stage of dvc.yaml any more; not looked at")
         for file, said in sorted(self._changed.items()):
             self._found.fault(file, "; ".join(said))
+        if lost := sum("missing since" in "; ".join(said) for said in self._changed.values()):
+            self._found.note(f"files missing: {lost}; `dvc pull` brings those that a remote has")
         for (key, what), names in self._params_changed.items():
             self._found.fault("params.yaml", f"{key}: {what} ({', '.join(names)})")
         if self._code:

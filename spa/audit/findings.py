@@ -26,6 +26,8 @@ class Findings:
     notes: list[str] = field(default_factory=list)
     prompts: dict[str, Any] = field(default_factory=dict)
     """Prompts whose id was found to be their hash, so that each is hashed once."""
+    unread: set[str] = field(default_factory=set)
+    """Files that cannot be read, so that nothing can be held against their rows."""
 
     def fault(self, file: str, what: str, row: int | None = None) -> None:
         """Add a fault; what is there already is not said again."""
@@ -39,13 +41,15 @@ class Findings:
     def order(self, file: str, ids: Sequence[str], wanted: Sequence[str], parent: str) -> None:
         """Hold a file's row ids against those that follow from its parent, in order.
 
+        Where either cannot be read, that is the fault, and not each of the other's rows.
+
         Args:
             file: whose rows are looked at.
             ids: their ids.
             wanted: the ids they should have.
             parent: where these follow from, for the messages.
         """
-        if ids == wanted:
+        if ids == wanted or self.unread & {file, parent}:
             return
         known, seen, before = set(wanted), set[str](), len(self.faults)
         for row, own in enumerate(ids, 1):

@@ -24,6 +24,7 @@ class Rows:
             self.table = read_columns(file, kind)
         except ArtefactError as error:
             found.fault(self.name, str(error).removeprefix(f"{file}: "))
+            found.unread.add(self.name)
             return
         self._columns = {name: self.table[name].to_pylist() for name in kind.SCHEMA.names}
 
@@ -114,8 +115,10 @@ def audit_evaluation(layout: Layout, name: str, pools: dict[str, Rows], found: F
     except (ArtefactError, KeyError, TypeError) as error:
         found.fault(layout.show(folder), f"cannot be read: {error}")
         return
-    wanted = [*pools["development"]["prompt_id"], *pools["test"]["prompt_id"]]
-    found.order(layout.show(folder / "outputs.json"), answered, wanted, "the held-out pools")
+    held_out = [pools["development"], pools["test"]]
+    if not found.unread & {pool.name for pool in held_out}:
+        wanted = [prompt for pool in held_out for prompt in pool["prompt_id"]]
+        found.order(layout.show(folder / "outputs.json"), answered, wanted, "the held-out pools")
     wins = [preference - 1 for preference in preferences if preference is not None]
     if wins and name != "base" and abs(sum(wins) / len(wins) - told) > 1e-9:
         what = f"win_rate {told}; annotations.json gives {sum(wins) / len(wins)}"

@@ -65,7 +65,16 @@ class RoundAudit:
         return len(self._pairs)
 
     def run(self) -> None:
-        """All checks of the round, in the order in which its stages ran."""
+        """All checks of the round, in the order in which its stages ran, if its files are there."""
+        tables = (
+            self._pools[str(self._round)], self._responses, self._scores, self._pairs, self._kept,
+            self._flagged, self._log,
+        )  # fmt: skip
+        if lacking := [rows.name for rows in tables if rows.name in self._found.unread]:
+            self._found.note(
+                f"round {self._round}: no row was followed, for want of {', '.join(lacking)}"
+            )
+            return
         self._answers()
         self._answer_sums()
         ids = self._responses["response_id"]
