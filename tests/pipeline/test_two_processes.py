@@ -11,15 +11,21 @@ from typing import Any
 import pytest
 import torch
 
+from spa.chunks import Chunks
 from spa.compute import Compute
 from spa.files import read_json, read_table
+from spa.generation.spread_engine import SpreadEngine
+from spa.generation.transformers_engine import TransformersEngine
 from spa.layout import Layout
-from spa.models import load_policy
+from spa.models import Policy, load_policy
 from spa.records import Response, Score, TrainingRow
+from spa.scoring import Reader, answer_logps
 from stages import base, split
 from tests.pipeline.in_process import call, run_stages
 from tests.pipeline.tiny_params import write_pipeline
+from tests.spa.generation.questions import make_requests
 from tests.spa.test_training import _train, _weights
+from tests.spa.token_sequences import answers_to_one, sequences
 
 ROOT = Path(__file__).parents[2]
 CHANGES: dict[str, Any] = {"lambda": 0.5, "alpha": 0.3, "batch_size": 5, "epochs": 3}
@@ -28,6 +34,8 @@ import json, os, sys
 from pathlib import Path
 import torch
 from tests.pipeline.test_two_processes import CHANGES
+from tests.spa.generation.questions import make_requests
+from tests.spa.token_sequences import answers_to_one, sequences
 from tests.spa.test_training import _train, _weights
 torch.set_num_threads(1)
 folder, out = map(Path, sys.argv[1:])
@@ -98,6 +106,25 @@ def test_spa_train_starts_its_processes_itself(pipeline: Layout) -> None:
         assert two.loss == pytest.approx(one.loss, abs=1e-4)
     torch.testing.assert_close(*weights, atol=1e-4, rtol=1e-3)
     assert not pipeline.unfinished("train", 0).exists()
+
+
+@pytest.mark.slow
+def test_two_processes_read_and_sample_as_one_and_keep_what_they_did(
+    tiny: Policy, tiny_folder: Path, tmp_path: Path
+) -> None:
+    chunks, two_at_once = Chunks(tmp_path / "chunks"), Compute(device="cpu", processes=2)
+    asked = [*answers_to_one(3), *sequences(6), *answers_to_one(2)]
+    one = answer_logps(tiny, asked, token_budget=256)
+    two = Reader(tiny_folder, two_at_once, chunks).sequences(asked)
+    assert two == pytest.approx(one, abs=1e-4)
+    kept = len(list(chunks.folder.iterdir()))
+    assert kept >= 2
+    requests = make_requests(tiny)
+    alone = TransformersEngine(tiny, temperature=1.0, max_new_tokens=12, batch=64)
+    spread = SpreadEngine(tiny_folder, 1.0, 12, two_at_once, chunks)
+    answers = spread.complete(requests)
+    assert [a.tokens for a in answers] == [a.tokens for a in alone.complete(requests)]
+    assert len(list(chunks.folder.iterdir())) >= kept + 2
 
 
 @pytest.mark.slow
