@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from spa.encoding import TokenSequence
+from spa.errors import ModelError
 
 ROW = 1024
 """Most tokens of a row with several answers; in longer ones attention costs more than it saves."""
@@ -165,10 +166,20 @@ def shared_prefix(prompts: Sequence[list[int]]) -> list[int]:
 
 
 def read_prefix(model: Any, prefix: Tensor, rows: int) -> Any:
-    """The cache of a prefix (1, C) read once, for a batch of `rows`; None where C is 0."""
+    """The cache of a prefix (1, C) read once, for a batch of `rows`; None where C is 0.
+
+    Raises:
+        ModelError: the model keeps no keys and values, as state-space models do not.
+    """
     if not prefix.numel():
         return None
-    past = model(input_ids=prefix, use_cache=True, logits_to_keep=1).past_key_values
+    output = model(input_ids=prefix, use_cache=True, logits_to_keep=1)
+    past = getattr(output, "past_key_values", None)
+    if past is None:
+        raise ModelError(
+            f"{type(model).__name__} keeps no keys and values of what it read; wanted a model that "
+            "attends; state-space models cannot be used here"
+        )
     past.batch_repeat_interleave(rows)
     return past
 
@@ -215,7 +226,7 @@ def _find_limit(model: Any) -> int:
                 answer_logits(model, make_batch(asked, model.device, most=most)).log_softmax(-1)
                 for most in (0, ROW)
             )
-        except (RuntimeError, TypeError, ValueError):
+        except (ModelError, RuntimeError, TypeError, ValueError):
             return 0
     wanted = torch.cat([alone[0], alone[1]])
     close = torch.allclose(joined[0], wanted, rtol=0, atol=_CLOSE)

@@ -110,8 +110,9 @@ class TransformersEngine:
                 return_dict_in_generate=True,
             )
             kept = drawing.drop_ended()
-            input_ids, past = output.sequences[kept], output.past_key_values
-            past.batch_select_indices(kept)
+            input_ids, past = output.sequences[kept], getattr(output, "past_key_values", None)
+            if past is not None:  # else all is read anew
+                past.batch_select_indices(kept)
             mask = torch.nn.functional.pad(
                 mask[kept], (0, input_ids.shape[1] - mask.shape[1]), value=1
             )

@@ -10,6 +10,7 @@ from transformers import AutoConfig, AutoModelForCausalLM
 
 from spa.batches import ROW, answer_logits, join_prompts, make_batch, row_length, row_limit
 from spa.encoding import TokenSequence
+from spa.errors import ModelError
 from spa.logprobs import score, token_logprobs
 from spa.models import Policy
 from tests.spa.token_sequences import answers_to_one, sequences
@@ -162,3 +163,8 @@ def test_half_precision_and_other_attention_read_each_answer_by_itself(tiny: Pol
     eager = copy.deepcopy(tiny.model)
     eager.set_attn_implementation("eager")
     assert row_limit(eager) == 0
+
+
+def test_a_model_without_keys_and_values_is_refused_in_one_line() -> None:
+    with pytest.raises(ModelError, match="MambaForCausalLM keeps no keys and values"):
+        score(_state_space(), answers_to_one(), token_budget=1000)
