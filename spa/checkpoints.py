@@ -18,6 +18,7 @@ from safetensors.torch import load_file, save_file
 from spa.errors import ArtefactError
 from spa.files import hash_file, read_json, replace_folder, write_json
 from spa.records import TrainingRow
+from spa.sharding import gathered, part
 
 _WEIGHTS, _OPTIMIZER, _STATE, _HASHES = (
     "weights.safetensors",
@@ -45,6 +46,31 @@ class Progress:
     log: list[TrainingRow]
 
 
+@dataclass(frozen=True)
+class Checkpoint:
+    """One that is whole and of this training.
+
+    Attributes:
+        progress: how far it came.
+    """
+
+    _folder: Path
+    progress: Progress
+
+    @torch.no_grad()
+    def load(self, model: Any, optimizer: Any) -> None:
+        """Put model and optimiser where it left them, at any number of processes."""
+        trained = _trained(model)
+        saved = load_file(self._folder / _WEIGHTS)
+        for name, weight in trained.items():
+            weight.copy_(part(saved[name], weight))
+        state, order = _nested(load_file(self._folder / _OPTIMIZER)), list(trained.values())
+        for index in sorted(state):
+            own = state[index]
+            own.update({key: part(value, order[index]) for key, value in own.items()})
+        optimizer.load_state_dict({**optimizer.state_dict(), "state": state})
+
+
 class Checkpoints:
     """The checkpoints of one round's training."""
 
@@ -65,12 +91,24 @@ class Checkpoints:
         """Whether it is time for another."""
         return time.monotonic() - self._last >= self._seconds
 
-    def save(self, model: Any, optimizer: Any, progress: Progress) -> None:
-        """Write a checkpoint, then delete those before it."""
+    def save(self, model: Any, optimizer: Any, progress: Progress, *, write: bool = True) -> None:
+        """Write a checkpoint, then delete those before it.
+
+        Args:
+            model: what is trained.
+            optimizer: its AdamW.
+            progress: how far it came.
+            write: whether this process is the one that writes; where weights are in parts the
+                others call it too and hand theirs over.
+        """
+        weights = gathered(_trained(model), keep=write)
+        moments = gathered(_flat(optimizer.state_dict()["state"]), keep=write)
+        if not write:
+            return
         target = self._folder / f"step-{progress.steps:08d}"
         with replace_folder(target) as folder:
-            save_file(_weights(model), folder / _WEIGHTS)
-            save_file(_flat(optimizer.state_dict()["state"]), folder / _OPTIMIZER)
+            save_file(weights, folder / _WEIGHTS)
+            save_file(moments, folder / _OPTIMIZER)
             write_json(
                 folder / _STATE,
                 {
@@ -88,20 +126,18 @@ class Checkpoints:
                 shutil.rmtree(older, ignore_errors=True)
         self._last = time.monotonic()
 
-    def restore(self, model: Any, optimizer: Any) -> Progress | None:
-        """Put model and optimiser where the newest whole checkpoint left them, if there is one."""
+    def newest(self) -> Checkpoint | None:
+        """The newest that is whole, if there is one."""
         for folder in reversed(self._all()):
             if (state := self._read(folder)) is None:
                 continue
-            _load_weights(model, folder / _WEIGHTS)
-            own = optimizer.state_dict()
-            optimizer.load_state_dict({**own, "state": _nested(load_file(folder / _OPTIMIZER))})
-            return Progress(
+            progress = Progress(
                 steps=state["steps"],
                 threshold=state["threshold"],
                 references={k: (a, b) for k, (a, b) in state["references"].items()},
                 log=[TrainingRow(**row) for row in state["log"]],
             )
+            return Checkpoint(folder, progress)
         return None
 
     def _all(self) -> list[Path]:
@@ -122,18 +158,9 @@ class Checkpoints:
         return state if state.get("identity") == self._identity else None
 
 
-def _weights(model: Any) -> dict[str, torch.Tensor]:
+def _trained(model: Any) -> dict[str, torch.Tensor]:
     """Every parameter that is trained once, tied ones under their first name."""
-    named = model.named_parameters()
-    return {name: weight.detach().contiguous() for name, weight in named if weight.requires_grad}
-
-
-@torch.no_grad()
-def _load_weights(model: Any, file: Path) -> None:
-    saved = load_file(file)
-    for name, weight in model.named_parameters():
-        if weight.requires_grad:
-            weight.copy_(saved[name])
+    return {name: weight for name, weight in model.named_parameters() if weight.requires_grad}
 
 
 def _flat(state: dict[int, dict[str, torch.Tensor]]) -> dict[str, torch.Tensor]:

@@ -4,7 +4,7 @@ import sys
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, Field, ValidationInfo, field_validator
 
 from spa.section import Positive, Section
 
@@ -70,6 +70,10 @@ class Compute(Section):
     """Processes of training, sampling and reading on this machine, each with the whole model and
     a CUDA device of its own or a share of the CPU; pairs and prompts are shared out between
     them."""
+    shard: bool = False
+    """Whether training shares weights, gradients and AdamW's moments out between the processes,
+    each holding a part of every one (FSDP2), in place of each holding all: much less memory on
+    each, more traffic between them. Not with `train.lora`."""
     train_pairs: Positive | None = None
     """Pairs per forward and backward pass; gradients add up to `train.batch_size`. Where it is
     not said, 4 on a CPU (1.3 times as fast as 1 with the starter, measured) and 1, which needs
@@ -79,3 +83,10 @@ class Compute(Section):
     backward pass: much less memory for long answers, about a third more time."""
     vllm: Vllm = Vllm()
     """For `generate.engine: vllm` and `evaluate.engine: vllm`."""
+
+    @field_validator("shard")
+    @classmethod
+    def _shards_need_processes(cls, shard: bool, others: ValidationInfo) -> bool:
+        if shard and others.data.get("processes") == 1:
+            raise ValueError("wanted processes of 2 or more beside it")
+        return shard

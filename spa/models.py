@@ -186,9 +186,18 @@ def _stop_tokens(generation: Any, encoder: Encoder) -> tuple[int, ...]:
     return tuple(sorted({encoder.end_of_turn, *own}))
 
 
-def save_policy(model: Any, tokenizer: Any, folder: Path) -> None:
-    """Write weights as safetensors, with tokenizer and chat template, into an empty folder."""
-    model.save_pretrained(folder)
+def save_policy(
+    model: Any, tokenizer: Any, folder: Path, weights: dict[str, torch.Tensor] | None = None
+) -> None:
+    """Write weights as safetensors, with tokenizer and chat template, into an empty folder.
+
+    Args:
+        model: a transformers model.
+        tokenizer: its own.
+        folder: where to.
+        weights: by name, where the model does not hold them all itself.
+    """
+    model.save_pretrained(folder, state_dict=weights)
     tokenizer.save_pretrained(folder)
     for file in folder.iterdir():
         file.chmod(0o644)  # safetensors writes 0600, which a group's shared cache cannot read

@@ -3,18 +3,18 @@
 import math
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
+from functools import partial
 from itertools import groupby, islice
-from typing import Any, TypeVar
+from typing import Any
 
 import torch
-from accelerate import Accelerator
-from accelerate.utils import DistributedDataParallelKwargs, gather_object
 from torch import Tensor
 from tqdm import tqdm
 
 from spa.adapters import Adapter
 from spa.batches import Batch, answer_logits, make_batch, row_limit
 from spa.checkpoints import Checkpoints, Progress
+from spa.distribution import Distribution
 from spa.errors import TrainingError
 from spa.extrapolation import extrapolated_logprobs
 from spa.logprobs import score, token_logprobs
@@ -24,11 +24,10 @@ from spa.params import Train
 from spa.recomputation import Recomputation
 from spa.records import TrainingRow
 from spa.schedule import Plan, make_batches, make_plan, rate_factor
+from spa.sharding import gathered
 from spa.threshold import RollingThreshold
 from spa.token_pairs import TokenPair, check_lengths
 from spa.training_health import check_finite, check_gradient, health
-
-T = TypeVar("T")
 
 
 class Trainer:
@@ -40,7 +39,8 @@ class Trainer:
     detector extrapolates (lambda above 0) and no adapter is trained, which can be turned off.
 
     Under a launcher that starts several processes, each step's pairs are shared out between
-    them; gradients, the threshold and the log are those of all pairs, on every process.
+    them; gradients, the threshold and the log are those of all pairs, on every process. Each
+    holds the whole model or, sharded, a part of every weight.
     """
 
     def __init__(
@@ -55,6 +55,7 @@ class Trainer:
         micro_pairs: int = 1,
         bfloat16: bool = False,
         recompute: bool = False,
+        sharded: bool = False,
         checkpoints: Checkpoints | None = None,
     ) -> None:
         """Prepare to train `model` (float32) with `settings`.
@@ -69,18 +70,22 @@ class Trainer:
             micro_pairs: pairs per forward and backward pass.
             bfloat16: compute in bfloat16 with float32 weights.
             recompute: keep no activations between forward and backward pass (less memory).
+            sharded: leave each process a part of every weight, gradient and moment.
             checkpoints: where training goes on from after a kill.
+
+        Raises:
+            TrainingError: there are more processes than pairs in a step, or adapters and shards.
         """
-        self._accelerator = Accelerator(
-            cpu=model.device.type == "cpu",
-            mixed_precision="bf16" if bfloat16 else "no",
-            # processes differ in how many forward passes a step takes: none may wait there
-            kwargs_handlers=[DistributedDataParallelKwargs(broadcast_buffers=False)],
-        )
-        if settings.batch_size < self._accelerator.num_processes:
+        self._together = Distribution(model.device, bfloat16=bfloat16, sharded=sharded)
+        if settings.batch_size < self._together.count:
             raise TrainingError(
-                f"train: started as {self._accelerator.num_processes} processes; wanted at most "
+                f"train: started as {self._together.count} processes; wanted at most "
                 f"one for each of the {settings.batch_size} pairs of a step (train.batch_size)"
+            )
+        if sharded and settings.lora:
+            raise TrainingError(
+                "compute.yaml: shard: found true with train.lora; wanted one of them: an adapter "
+                "leaves little to share out"
             )
         self._settings = settings
         self._seed = seed
@@ -94,7 +99,7 @@ class Trainer:
         )
         self._model = self._adapter.model if self._adapter else model
         self._reading = Recomputation(model) if recompute else nullcontext
-        self._share_prefix = not recompute
+        self._share_prefix = not (recompute or sharded)  # that pass is not every process's
         self._reference: Any = None
         self._threshold = RollingThreshold(share=settings.noise_share, window=settings.noise_window)
 
@@ -117,16 +122,22 @@ class Trainer:
         """
         settings, plan = self._settings, make_plan(len(pairs), self._settings)
         check_lengths(pairs, settings.max_length)
-        optimizer = torch.optim.AdamW(
-            [weight for weight in self._model.parameters() if weight.requires_grad],
-            lr=settings.learning_rate,
-            weight_decay=settings.weight_decay,
-            fused=True,
+        found = self._checkpoints.newest() if self._checkpoints else None
+        before = found.progress if found else Progress(0, [], self._reference_logps(pairs), [])
+        model, optimizer = self._together.place(
+            self._model,
+            partial(
+                torch.optim.AdamW,
+                lr=settings.learning_rate,
+                weight_decay=settings.weight_decay,
+                fused=True,
+            ),
         )
-        model, optimizer = self._accelerator.prepare(self._model, optimizer)
-        before = self._restored(optimizer, pairs)
+        if found:
+            found.load(self._model, optimizer)
+        self._threshold.restore(before.threshold)
         log, references = list(before.log), before.references
-        if self._accelerator.is_main_process:
+        if self._together.first:
             for _, done in groupby(log, key=lambda row: row.step):
                 on_step(list(done))
         batches = make_batches(len(pairs), settings, seed=self._seed, round=self._round)
@@ -139,50 +150,49 @@ class Trainer:
                 rows = self._step_that_fits(
                     model, [pairs[i] for i in batch], references, plan, step, rate
                 )
-                norm = self._accelerator.clip_grad_norm_(model.parameters(), settings.max_grad_norm)
-                check_gradient(rows, float(norm))
+                check_gradient(rows, self._together.clip(model, settings.max_grad_norm))
                 optimizer.step()
                 optimizer.zero_grad()
                 log += rows
-                if self._accelerator.is_main_process:
+                if self._together.first:
                     on_step(rows)
-                    self._save(
-                        optimizer, Progress(step + 1, self._threshold.state(), references, log)
-                    )
+                self._save(optimizer, Progress(step + 1, self._threshold.state(), references, log))
                 bar.set_postfix(health(rows))
                 bar.update()
         if self._adapter:
             self._adapter.merge()
         return log
 
-    def _restored(self, optimizer: Any, pairs: Sequence[TokenPair]) -> Progress:
-        """Where training goes on: at the last checkpoint, or at the beginning."""
-        found = self._checkpoints.restore(self._model, optimizer) if self._checkpoints else None
-        if found is None:
-            return Progress(0, [], self._reference_logps(pairs), [])
-        self._threshold.restore(found.threshold)
-        return found
+    def weights(self) -> dict[str, Tensor] | None:
+        """The weights of a model in parts, for the first process; called in all of them together.
+
+        Returns:
+            Every weight by its names, or None where the model given holds them all.
+        """
+        together = self._together
+        if not together.sharded:
+            return None
+        return gathered(
+            dict(self._model.named_parameters(remove_duplicate=False)), keep=together.first
+        )
 
     def _save(self, optimizer: Any, progress: Progress) -> None:
-        if self._checkpoints and self._checkpoints.due():
-            self._checkpoints.save(self._model, optimizer, progress)
+        together = self._together
+        if self._checkpoints and together.saves(self._checkpoints.due()):
+            self._checkpoints.save(self._model, optimizer, progress, write=together.first)
 
     def _reference_logps(self, pairs: Sequence[TokenPair]) -> dict[str, tuple[float, float]]:
         """Summed log-probabilities of both answers of each pair before the first step."""
         known = {pair.pair_id: pair.reference for pair in pairs if pair.reference is not None}
-        asked = self._own([pair for pair in pairs if pair.pair_id not in known])
+        asked = self._together.own([pair for pair in pairs if pair.pair_id not in known])
         sequences = [s for pair in asked for s in (pair.chosen, pair.rejected)]
-        with self._accelerator.autocast():
+        with self._together.autocast():
             scores = score(
                 self._model, sequences, token_budget=self._token_budget, progress="reference"
             )
         sums = [math.fsum(row) for row in scores]
         found = [(p.pair_id, (sums[2 * i], sums[2 * i + 1])) for i, p in enumerate(asked)]
-        return known | dict(gather_object(found))
-
-    def _own(self, items: Sequence[T]) -> Sequence[T]:
-        """This process's share of what all processes do together."""
-        return items[self._accelerator.process_index :: self._accelerator.num_processes]
+        return known | dict(self._together.gather(found))
 
     def _step_that_fits(self, model: Any, *step: Any) -> list[TrainingRow]:
         """`_step`, with fewer pairs at once where memory runs out on a process that is alone."""
@@ -190,7 +200,7 @@ class Trainer:
             try:
                 return self._step(model, *step)
             except (RuntimeError, MemoryError) as error:
-                if self._accelerator.num_processes > 1:
+                if self._together.count > 1:
                     raise  # the others wait for this one's gradients
                 self._micro_pairs = smaller(error, self._micro_pairs, "train_pairs")
                 model.zero_grad()
@@ -207,14 +217,12 @@ class Trainer:
         """Accumulate the gradient of one step; the threshold knows earlier steps only."""
         threshold = self._threshold.value()
         refine = step >= plan.gate and self._settings.alpha > 0
-        share = self._accelerator.num_processes / len(pairs)  # gradients are averaged over them
+        share = self._together.count / len(pairs)  # gradients are averaged over them
         rows: list[TrainingRow] = []
-        own = self._own(pairs)
-        for start in range(0, len(own), self._micro_pairs):
-            part = own[start : start + self._micro_pairs]
-            last = start + self._micro_pairs >= len(own)
-            with nullcontext() if last else self._accelerator.no_sync(model):
-                with self._accelerator.autocast():
+        passes = self._together.passes(pairs, self._micro_pairs)
+        for number, (part, counts) in enumerate(passes, start=1):
+            with self._together.gradients(model, last=number == len(passes)):
+                with self._together.autocast():
                     margin, nll, extrapolated = self._read(
                         model, part, references, step >= plan.look
                     )
@@ -222,7 +230,9 @@ class Trainer:
                 flagged = certain < (-math.inf if threshold is None else threshold)
                 losses = refined_loss(margin, flagged & refine, alpha=self._settings.alpha)
                 total = losses + self._settings.nll_weight * nll
-                self._accelerator.backward(total.sum() * share)
+                self._together.backward(total.sum() * share * counts)
+            if not counts:
+                continue
             losses, margin = losses.detach(), margin.detach()
             rows += [
                 TrainingRow(
@@ -250,7 +260,7 @@ class Trainer:
     ) -> list[TrainingRow]:
         """The rows of all processes, in the order of the step's pairs."""
         place = {pair.pair_id: index for index, pair in enumerate(pairs)}
-        return sorted(gather_object(list(rows)), key=lambda row: place[row.pair_id])
+        return sorted(self._together.gather(rows), key=lambda row: place[row.pair_id])
 
     def _read(
         self,
@@ -289,7 +299,7 @@ class Trainer:
             with self._adapter.off():
                 return answer_logits(self._model, batch)
         if self._reference is None:
-            self._reference = self._load_reference()
+            self._reference = self._together.place_reference(self._load_reference())
         return answer_logits(self._reference, batch)
 
     def _margin(self, logps: Tensor, references: Tensor) -> Tensor:

@@ -60,6 +60,7 @@ def main(round: TrainRound) -> None:
             micro_pairs=choose_train_pairs(here.compute),
             bfloat16=choose_dtype(here.compute) is torch.bfloat16,
             recompute=here.compute.recompute_activations,
+            sharded=here.compute.shard,
             checkpoints=checkpoints(here, round, source, settings, pairs),
         )
         name = "seed" if round == 0 else "train"
@@ -71,10 +72,11 @@ def main(round: TrainRound) -> None:
                 pairs,
                 lambda rows: run.metrics(training_curves(rows), step=rows[0].step),
             )
+            weights = trainer.weights()
             if not first:
                 return
             with replace_folder(layout.policy(round)) as folder:
-                save_policy(policy.model, policy.encoder.tokenizer, folder)
+                save_policy(policy.model, policy.encoder.tokenizer, folder, weights)
             write_table(layout.training_log(round), log, TrainingRow)
             run.tags({"model": model_hash(layout.policy(round))})
         write_manifest(layout, child_name(name, round))

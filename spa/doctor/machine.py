@@ -96,7 +96,7 @@ def check_room(layout: Layout, compute: Compute, plan: PipelinePlan) -> list[Fin
             "memory",
             plan.memory,
             device_memory(compute),
-            "set train.lora, lower the batch sizes in compute.yaml",
+            "set train.lora, or shard or smaller batches in compute.yaml",
         ),
         _compared("disk", plan.disk, free_disk(layout.root), "make room or move the pipeline"),
     ]

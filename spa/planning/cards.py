@@ -112,8 +112,8 @@ def reckoned(
     if large:
         notes.append(
             f"more than the {card.memory / 1e9:.0f} GB of one {card.name}: "
-            f"{', '.join(plan.name for plan in large)}; set train.lora, or lower the batch sizes "
-            "in compute.yaml"
+            f"{', '.join(plan.name for plan in large)}; set train.lora, or shard (several cards) "
+            "or smaller batches in compute.yaml"
         )
     batch = choose_generate_batch(compute)
     return timed(plans, assumed_rates(card, model, batch=batch, gpus=count))

@@ -2,7 +2,9 @@
 
 Weights, gradients and AdamW's moments are exact (an adapter's for seven linear layers a block);
 activations count what a Llama-like layer
-keeps (8 hidden + 4 intermediate numbers a token) and three copies of the logits in float32.
+keeps (8 hidden + 4 intermediate numbers a token) and three copies of the logits in float32. Of what
+is trained in shards, a process has its part, two layers and the embeddings whole, and at first
+all of a model.
 """
 
 from spa.compute import Compute
@@ -59,16 +61,9 @@ def stage_memory(
         case "seed" if params.base.policy is not None:
             return PROCESS + model.parameters * 4
         case "seed" | "train":
-            answer = sizes.labelled if stage.kind == "seed" else sizes.sampled
-            tokens = 2 * micro_pairs * (sizes.prompt + answer).most
-            live = params.train.lambda_ > 0 and stage.kind == "train" and not params.train.lora
-            weights = model.parameters * (8 if live else 4)
-            weights += trained_numbers(params.train, model) * (
-                _TRAINED + 4 * bool(params.train.lora)
+            return PROCESS + _training(
+                stage, params.train, sizes, model, compute, micro_pairs, dtype_bytes
             )
-            layer = (8 * model.hidden + 4 * model.intermediate) * dtype_bytes
-            logits = 2 * micro_pairs * answer.most * model.vocabulary * _LOGITS
-            return PROCESS + weights + tokens * layer * model.layers + logits
         case "generate" | "baseline" | "evaluate_seed" | "evaluate" | "rival":
             own = stage.kind == "generate"
             answer = sizes.sampled if own else sizes.evaluated
@@ -81,3 +76,29 @@ def stage_memory(
         case "calibrate" if params.evaluate.asked in ("llm", "reward_model"):
             return PROCESS + reading - model.parameters * (4 - dtype_bytes)
     return PROCESS
+
+
+def _training(
+    stage: Stage,
+    train: Train,
+    sizes: Sizes,
+    model: ModelSize,
+    compute: Compute,
+    micro_pairs: int,
+    dtype_bytes: int,
+) -> int:
+    """Bytes of a process that trains: weights, their gradients and moments, and activations."""
+    answer = sizes.labelled if stage.kind == "seed" else sizes.sampled
+    tokens = 2 * micro_pairs * (sizes.prompt + answer).most
+    layer = (8 * model.hidden + 4 * model.intermediate) * dtype_bytes
+    logits = 2 * micro_pairs * answer.most * model.vocabulary * _LOGITS
+    activations = tokens * layer * model.layers + logits
+    one = model.parameters * 4
+    trained = one + trained_numbers(train, model) * (_TRAINED + 4 * bool(train.lora))
+    live = train.lambda_ > 0 and stage.kind == "train" and not train.lora
+    if not compute.shard:
+        return trained + one * live + activations
+    parts = (trained + one * live) // compute.processes
+    together = 2 * one // model.layers + model.vocabulary * model.hidden * 4  # while they compute
+    loading = trained // compute.processes + one if live else one  # a model is whole at first
+    return max(parts + together + activations, loading)

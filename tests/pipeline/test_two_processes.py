@@ -5,12 +5,15 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from safetensors.torch import load_file
 
+from spa.checkpoints import Checkpoints
 from spa.chunks import Chunks
 from spa.compute import Compute
 from spa.files import read_json, read_table
@@ -28,46 +31,95 @@ from tests.spa.test_training import _train, _weights
 from tests.spa.token_sequences import answers_to_one, sequences
 
 ROOT = Path(__file__).parents[2]
+
+
+class Killed(BaseException):
+    """What a test stops training with."""
+
+
 CHANGES: dict[str, Any] = {"lambda": 0.5, "alpha": 0.3, "batch_size": 5, "epochs": 3}
-SCRIPT = """
-import json, os, sys
-from pathlib import Path
-import torch
-from tests.pipeline.test_two_processes import CHANGES
-from tests.spa.generation.questions import make_requests
-from tests.spa.token_sequences import answers_to_one, sequences
-from tests.spa.test_training import _train, _weights
-torch.set_num_threads(1)
-folder, out = map(Path, sys.argv[1:])
-policy, log = _train(folder, micro_pairs=2, **CHANGES)
-rank = os.environ["RANK"]
-(out / f"{rank}.json").write_text(json.dumps([row.row() for row in log]))
-torch.save(_weights(policy), out / f"{rank}.pt")
-"""
+WAYS: dict[str, dict[str, Any]] = {
+    "whole": {},
+    "shards": {"sharded": True},
+    "shards without activations": {"sharded": True, "recompute": True},
+}
+
+
+def _in_two(folder: Path, out: Path, **options: Any) -> subprocess.CompletedProcess[str]:
+    """Train in two processes; see training_process.py."""
+    out.mkdir(exist_ok=True)
+    command = ["-m", "torch.distributed.run", "--nproc-per-node", "2", "--standalone"]
+    script, asked = str(Path(__file__).with_name("training_process.py")), {**CHANGES, **options}
+    return subprocess.run(
+        [sys.executable, *command, script, str(folder), str(out), json.dumps(asked)],
+        env={**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"},
+        cwd=ROOT, capture_output=True, text=True, check=False, timeout=240,
+    )  # fmt: skip
+
+
+def _same(ours: list[TrainingRow], theirs: list[dict[str, Any]]) -> None:
+    """Same pairs in the same steps, with losses and thresholds that differ by rounding."""
+    assert [row["pair_id"] for row in theirs] == [row.pair_id for row in ours]
+    for own, other in zip(ours, theirs, strict=True):
+        assert other["loss"] == pytest.approx(own.loss, abs=1e-4)
+        assert other["threshold"] == pytest.approx(own.threshold, abs=1e-4)
 
 
 @pytest.mark.slow
-def test_two_processes_train_as_one_does(tiny_folder: Path, tmp_path: Path) -> None:
-    script = tmp_path / "script.py"
-    script.write_text(SCRIPT)
-    command = ["-m", "torch.distributed.run", "--nproc-per-node", "2", "--standalone"]
-    done = subprocess.run(
-        [sys.executable, *command, str(script), str(tiny_folder), str(tmp_path)],
-        env={**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"},
-        cwd=ROOT, capture_output=True, text=True, check=False, timeout=120,
-    )  # fmt: skip
+@pytest.mark.parametrize("way", WAYS)
+def test_two_processes_train_as_one_does(tiny_folder: Path, tmp_path: Path, way: str) -> None:
+    done = _in_two(tiny_folder, tmp_path, **WAYS[way])
     assert done.returncode == 0, done.stderr
     one, log = _train(tiny_folder, **CHANGES)
     assert any(row.refined for row in log)
     first, second = (json.loads((tmp_path / f"{rank}.json").read_text()) for rank in (0, 1))
-    assert first == second
-    assert [row["pair_id"] for row in first] == [row.pair_id for row in log]
-    for ours, theirs in zip(log, first, strict=True):
-        assert theirs["loss"] == pytest.approx(ours.loss, abs=1e-4)
-        assert theirs["threshold"] == pytest.approx(ours.threshold, abs=1e-4)
-    weights = [torch.load(tmp_path / f"{rank}.pt", weights_only=True) for rank in (0, 1)]
-    assert torch.equal(*weights)
+    assert first["log"] == second["log"]
+    _same(log, first["log"])
+    numbers = _weights(one).numel()
+    weights = [torch.load(file, weights_only=True) for file in sorted(tmp_path.glob("*.pt"))]
+    if way == "whole":
+        assert first["held"] == second["held"] == numbers
+        assert torch.equal(*weights)
+    else:
+        assert first["held"] + second["held"] == numbers
+        assert max(first["held"], second["held"]) < 0.6 * numbers
     torch.testing.assert_close(weights[0], _weights(one), atol=1e-4, rtol=1e-3)
+
+
+@pytest.mark.slow
+def test_a_checkpoint_of_shards_goes_on_in_one_process(tiny_folder: Path, tmp_path: Path) -> None:
+    kept = tmp_path / "kept"
+    done = _in_two(tiny_folder, tmp_path / "out", sharded=True, kept=str(kept), kill=3)
+    assert done.returncode != 0
+    assert [path.name for path in kept.iterdir()] == ["step-00000003"]
+    undisturbed, log = _train(tiny_folder, **CHANGES)
+    again = Checkpoints(kept, "this", seconds=0)
+    policy, own = _train(tiny_folder, checkpoints=again, **CHANGES)
+    _same(log, [row.row() for row in own])
+    torch.testing.assert_close(_weights(policy), _weights(undisturbed), atol=1e-4, rtol=1e-3)
+
+
+@pytest.mark.slow
+def test_a_checkpoint_of_one_process_goes_on_in_shards(tiny_folder: Path, tmp_path: Path) -> None:
+    kept = tmp_path / "kept"
+    checkpoints = Checkpoints(kept, "this", seconds=0)
+
+    def die(rows: Sequence[TrainingRow]) -> None:
+        if rows[0].step == 3:
+            raise Killed
+
+    with pytest.raises(Killed):
+        _train(tiny_folder, on_step=die, checkpoints=checkpoints, **CHANGES)
+    before = checkpoints.newest()
+    assert before is not None
+    done = _in_two(tiny_folder, tmp_path, sharded=True, kept=str(kept))
+    assert done.returncode == 0, done.stderr
+    undisturbed, log = _train(tiny_folder, **CHANGES)
+    first = json.loads((tmp_path / "0.json").read_text())
+    _same(log, first["log"])
+    assert first["log"][:15] == [row.row() for row in before.progress.log]
+    weights = torch.load(tmp_path / "0.pt", weights_only=True)
+    torch.testing.assert_close(weights, _weights(undisturbed), atol=1e-4, rtol=1e-3)
 
 
 @pytest.fixture
@@ -83,8 +135,12 @@ def pipeline(
     return layout
 
 
-def _spa_train(layout: Layout, processes: int, **environment: str) -> tuple[int, str]:
-    (layout.root / "compute.yaml").write_text(f"{{device: cpu, processes: {processes}}}\n")
+def _spa_train(
+    layout: Layout, processes: int, shard: bool = False, **environment: str
+) -> tuple[int, str]:
+    (layout.root / "compute.yaml").write_text(
+        f"{{device: cpu, processes: {processes}, shard: {str(shard).lower()}}}\n"
+    )
     done = subprocess.run(
         [sys.executable, "-m", "stages._app", "train", "--round", "0"],
         env={**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", **environment},
@@ -95,16 +151,17 @@ def _spa_train(layout: Layout, processes: int, **environment: str) -> tuple[int,
 
 @pytest.mark.slow
 def test_spa_train_starts_its_processes_itself(pipeline: Layout) -> None:
-    logs, weights = [], []
-    for processes in (1, 2):
-        code, error = _spa_train(pipeline, processes)
+    logs, weights, files = [], [], []
+    for processes, shard in ((1, False), (2, False), (2, True)):
+        code, error = _spa_train(pipeline, processes, shard)
         assert code == 0, error
         logs.append(read_table(pipeline.training_log(0), TrainingRow))
         weights.append(_weights(load_policy(pipeline.policy(0), Compute(device="cpu"))))
-    assert [row.pair_id for row in logs[0]] == [row.pair_id for row in logs[1]]
-    for one, two in zip(*logs, strict=True):
-        assert two.loss == pytest.approx(one.loss, abs=1e-4)
-    torch.testing.assert_close(*weights, atol=1e-4, rtol=1e-3)
+        files.append(load_file(pipeline.policy(0) / "model.safetensors"))
+    for log, weight, file in zip(logs, weights, files, strict=True):
+        _same(logs[0], [row.row() for row in log])
+        torch.testing.assert_close(weight, weights[0], atol=1e-4, rtol=1e-3)
+        assert {n: t.shape for n, t in file.items()} == {n: t.shape for n, t in files[0].items()}
     assert not pipeline.unfinished("train", 0).exists()
 
 

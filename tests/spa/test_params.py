@@ -103,6 +103,15 @@ def test_options_of_vllm_change_no_answers(tmp_path: Path) -> None:
         load_compute(file)
 
 
+def test_shards_take_several_processes(tmp_path: Path) -> None:
+    file = tmp_path / "compute.yaml"
+    file.write_text("{processes: 2, shard: true}")
+    assert load_compute(file).shard
+    file.write_text("shard: true")
+    with pytest.raises(ParamsError, match=r"shard: found True, .*wanted processes of 2 or more"):
+        load_compute(file)
+
+
 def test_compute_is_found_out_where_nothing_is_said(tmp_path: Path) -> None:
     assert load_compute(tmp_path / "compute.yaml").device is None
     (tmp_path / "compute.yaml").write_text("generate_batch: 0\nfoo: 1")

@@ -1,7 +1,7 @@
 """The training loop on a tiny model: directions, gates, and independence of micro-batches."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,6 +11,7 @@ import pytest
 import torch
 from accelerate import Accelerator
 
+from spa.checkpoints import Checkpoints
 from spa.compute import Compute
 from spa.encoding import TokenSequence
 from spa.errors import TrainingError
@@ -50,9 +51,12 @@ def _pairs(count: int = 12) -> list[TokenPair]:
 def _train(
     folder: Path,
     *,
+    on_step: Callable[[Sequence[TrainingRow]], None] = lambda rows: None,
     micro_pairs: int = 1,
     pairs: Sequence[TokenPair] = (),
     recompute: bool = False,
+    sharded: bool = False,
+    checkpoints: Checkpoints | None = None,
     **changes: Any,
 ) -> tuple[Policy, list[TrainingRow]]:
     policy = load_policy(folder, Compute(device="cpu"))
@@ -65,8 +69,14 @@ def _train(
         token_budget=256,
         micro_pairs=micro_pairs,
         recompute=recompute,
+        sharded=sharded,
+        checkpoints=checkpoints,
     )
-    return policy, trainer.train(pairs or _pairs(), lambda rows: None)
+    log = trainer.train(pairs or _pairs(), on_step)
+    if weights := trainer.weights():
+        policy = load_policy(folder, Compute(device="cpu"))
+        policy.model.load_state_dict(weights)
+    return policy, log
 
 
 def _weights(policy: Policy) -> torch.Tensor:
@@ -258,3 +268,8 @@ def test_more_processes_than_pairs_in_a_step_are_refused(
     monkeypatch.setattr(Accelerator, "num_processes", 8)
     with pytest.raises(TrainingError, match="started as 8 processes; wanted at most one for each"):
         _train(tiny_folder, pairs=_pairs())
+
+
+def test_adapters_in_shards_are_refused(tiny_folder: Path) -> None:
+    with pytest.raises(TrainingError, match=r"shard: found true with train\.lora; wanted one"):
+        _train(tiny_folder, sharded=True, lora={"rank": 2})
