@@ -115,6 +115,8 @@ def params() -> str:
             parts += _sections('rounds."N"', "Round", schema["$defs"], texts)
     compute = spa.compute.Compute.model_json_schema()
     parts.append(_section("`compute.yaml`", "Compute", compute, texts))
+    launcher = compute["$defs"]["Launcher"]
+    parts.append(_section("`launcher` in `compute.yaml`", "Launcher", launcher, texts))
     parts.append(_section("`vllm` in `compute.yaml`", "Vllm", compute["$defs"]["Vllm"], texts))
     return "\n".join(parts)
 

@@ -46,6 +46,17 @@ class Vllm(Section):
         return str(Path(self.python).expanduser()) if self.python else sys.executable
 
 
+class Launcher(Section):
+    """`launcher`: what starts the processes of a training in place of torch's launcher on this
+    machine (docs/scale.md)."""
+
+    command: str | None = None
+    """Gets `-m MODULE ARGUMENTS` behind it, such as `accelerate launch --config_file FILE` or,
+    over several machines that share the folder, `srun ... torchrun ...`."""
+    processes: Positive | None = None
+    """How many it starts in all, where that is another number than `processes`."""
+
+
 class Compute(Section):
     """compute.yaml: how the work is done here; none of it changes an experiment's numbers
     beyond rounding, so DVC does not track it."""
@@ -70,6 +81,8 @@ class Compute(Section):
     """Processes of training, sampling and reading on this machine, each with the whole model and
     a CUDA device of its own or a share of the CPU; pairs and prompts are shared out between
     them."""
+    launcher: Launcher = Launcher()
+    """For `spa train`."""
     shard: bool = False
     """Whether training shares weights, gradients and AdamW's moments out between the processes,
     each holding a part of every one (FSDP2), in place of each holding all: much less memory on
@@ -84,9 +97,22 @@ class Compute(Section):
     vllm: Vllm = Vllm()
     """For `generate.engine: vllm` and `evaluate.engine: vllm`."""
 
+    @property
+    def training_processes(self) -> int:
+        """How many processes train together."""
+        return self.launcher.processes or self.processes
+
     @field_validator("shard")
     @classmethod
     def _shards_need_processes(cls, shard: bool, others: ValidationInfo) -> bool:
-        if shard and others.data.get("processes") == 1:
+        launcher = others.data.get("launcher", Launcher())
+        if shard and (launcher.processes or others.data.get("processes")) == 1:
             raise ValueError("wanted processes of 2 or more beside it")
         return shard
+
+    @field_validator("launcher")
+    @classmethod
+    def _counts_need_a_command(cls, launcher: Launcher) -> Launcher:
+        if launcher.processes and launcher.command is None:
+            raise ValueError("wanted a command beside processes")
+        return launcher

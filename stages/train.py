@@ -1,6 +1,5 @@
 """Stages `seed` and `train@N`: train the policy of a round."""
 
-import os
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -85,23 +84,12 @@ def main(round: TrainRound) -> None:
 
 
 def is_launcher(here: Context, round: int) -> bool:
-    """Whether this process only starts those that train; they have ended then.
+    """Whether this process only starts those that train; they have ended then."""
+    from spa.launching import check_count, launch
 
-    Raises:
-        TrainingError: a launcher started another number of processes than compute.yaml says.
-    """
-    from spa import processes
-    from spa.errors import TrainingError
-
-    wanted, found = here.compute.processes, processes.count()
-    if found == wanted:
+    if check_count(here.compute):
         return False
-    if "WORLD_SIZE" in os.environ:
-        raise TrainingError(
-            f"train: started as {found} processes; wanted {wanted}, as compute.yaml says "
-            "(processes); call `spa train` without a launcher, it starts them itself"
-        )
-    processes.launch("stages._app", ["train", "--round", str(round)], wanted)
+    launch("stages._app", ["train", "--round", str(round)], here.compute)
     return True
 
 

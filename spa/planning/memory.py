@@ -98,7 +98,10 @@ def _training(
     live = train.lambda_ > 0 and stage.kind == "train" and not train.lora
     if not compute.shard:
         return trained + one * live + activations
-    parts = (trained + one * live) // compute.processes
+    count = compute.training_processes
+    parts = (trained + one * live) // count
     together = 2 * one // model.layers + model.vocabulary * model.hidden * 4  # while they compute
-    loading = trained // compute.processes + one if live else one  # a model is whole at first
+    loading = (
+        trained // compute.training_processes + one if live else one
+    )  # a model is whole at first
     return max(parts + together + activations, loading)

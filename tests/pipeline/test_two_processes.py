@@ -135,12 +135,8 @@ def pipeline(
     return layout
 
 
-def _spa_train(
-    layout: Layout, processes: int, shard: bool = False, **environment: str
-) -> tuple[int, str]:
-    (layout.root / "compute.yaml").write_text(
-        f"{{device: cpu, processes: {processes}, shard: {str(shard).lower()}}}\n"
-    )
+def _spa_train(layout: Layout, compute: dict[str, Any], **environment: str) -> tuple[int, str]:
+    (layout.root / "compute.yaml").write_text(json.dumps({"device": "cpu", **compute}))
     done = subprocess.run(
         [sys.executable, "-m", "stages._app", "train", "--round", "0"],
         env={**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", **environment},
@@ -152,8 +148,14 @@ def _spa_train(
 @pytest.mark.slow
 def test_spa_train_starts_its_processes_itself(pipeline: Layout) -> None:
     logs, weights, files = [], [], []
-    for processes, shard in ((1, False), (2, False), (2, True)):
-        code, error = _spa_train(pipeline, processes, shard)
+    two = f"{sys.executable} -m torch.distributed.run --standalone --nproc-per-node 2"
+    for compute in (
+        {},
+        {"processes": 2},
+        {"processes": 2, "shard": True},
+        {"launcher": {"command": two, "processes": 2}},
+    ):
+        code, error = _spa_train(pipeline, compute)
         assert code == 0, error
         logs.append(read_table(pipeline.training_log(0), TrainingRow))
         weights.append(_weights(load_policy(pipeline.policy(0), Compute(device="cpu"))))
@@ -205,11 +207,26 @@ def test_stages_sample_and_read_in_two_processes_as_in_one(pipeline: Layout) -> 
 
 @pytest.mark.slow
 def test_what_goes_wrong_in_processes_is_one_line(pipeline: Layout) -> None:
-    code, error = _spa_train(pipeline, 2, WORLD_SIZE="1", RANK="0")
+    code, error = _spa_train(pipeline, {"processes": 2}, WORLD_SIZE="1", RANK="0")
     assert (code, error.count("\n")) == (1, 1)
     assert error.startswith("error: train: started as 1 processes; wanted 2, as compute.yaml says")
     pipeline.pool("seed").unlink()
-    code, error = _spa_train(pipeline, 2)
+    code, error = _spa_train(pipeline, {"processes": 2})
     assert code == 1
     assert [line for line in error.splitlines() if line.startswith("error: ")] == error.splitlines()
     assert "seed.parquet: not found" in error
+
+
+@pytest.mark.slow
+def test_a_launcher_that_starts_another_number_of_processes_is_refused(pipeline: Layout) -> None:
+    """accelerate's starts one process on a CPU, whatever it is asked for, and says nothing."""
+    one = f"{sys.executable} -m accelerate.commands.launch --cpu --num_processes 2"
+    code, error = _spa_train(pipeline, {"processes": 2, "launcher": {"command": one}})
+    assert code == 1
+    said = [line for line in error.splitlines() if line.startswith("error: ")]
+    assert said[0].startswith("error: train: started as 1 processes; wanted 2, as compute.yaml")
+    assert said[1].endswith("ended with exit code 1; wanted 0; see what it said above")
+    assert not pipeline.training_log(0).exists()
+    code, error = _spa_train(pipeline, {"processes": 2, "launcher": {"command": "no-such"}})
+    assert (code, error.count("\n")) == (1, 1)
+    assert "launcher.command: found 'no-such', which does not start" in error

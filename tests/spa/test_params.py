@@ -107,6 +107,11 @@ def test_shards_take_several_processes(tmp_path: Path) -> None:
     file = tmp_path / "compute.yaml"
     file.write_text("{processes: 2, shard: true}")
     assert load_compute(file).shard
+    file.write_text("{shard: true, launcher: {command: srun torchrun, processes: 16}}")
+    assert (load_compute(file).processes, load_compute(file).training_processes) == (1, 16)
+    file.write_text("launcher: {processes: 16}")
+    with pytest.raises(ParamsError, match=r"launcher: .*wanted a command beside processes"):
+        load_compute(file)
     file.write_text("shard: true")
     with pytest.raises(ParamsError, match=r"shard: found True, .*wanted processes of 2 or more"):
         load_compute(file)
