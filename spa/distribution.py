@@ -48,6 +48,7 @@ class Distribution:
         self.count: int = self._accelerator.num_processes
         self.first: bool = self._accelerator.is_main_process
         self.sharded = sharded
+        self._bfloat16 = bfloat16
 
     def own(self, items: Sequence[T]) -> Sequence[T]:
         """This process's share of what all processes do together."""
@@ -57,19 +58,20 @@ class Distribution:
         """This process's share of items in passes of at most `most`, and whether each counts.
 
         Where weights are in parts all processes make the same number of passes: one that has
-        fewer items repeats its last pass, which does not count.
+        fewer items repeats a pass, which does not count.
         """
         own = self.own(items)
         passes = [(own[start : start + most], True) for start in range(0, len(own), most)]
         wanted = -(-len(items[:: self.count]) // most) if self.sharded else len(passes)
-        return passes + [(passes[-1][0], False)] * (wanted - len(passes))
+        spare = passes[-1][0] if passes else items[:1]
+        return passes + [(spare, False)] * (wanted - len(passes))
 
     def place(
         self, model: Any, optimizer: Callable[[list[Tensor]], torch.optim.Optimizer]
     ) -> tuple[Any, Any]:
         """The model to call and the optimiser to step with, of the weights that are trained."""
         if self.sharded:
-            shard(model, self.count)
+            shard(model, self.count, bfloat16=self._bfloat16)
         made = optimizer([weight for weight in model.parameters() if weight.requires_grad])
         if self.sharded:
             return model, made
@@ -79,7 +81,7 @@ class Distribution:
     def place_reference(self, model: Any) -> Any:
         """A model that is only read, beside the one that is trained."""
         if self.sharded:
-            shard(model, self.count)
+            shard(model, self.count, bfloat16=self._bfloat16)
         return model
 
     def autocast(self) -> AbstractContextManager[Any]:

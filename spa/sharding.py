@@ -8,24 +8,29 @@ Source: ZeRO, arXiv:1910.02054, stage 3; FSDP, arXiv:2304.11277, as torch's `ful
 from collections.abc import Mapping
 from typing import Any
 
+import torch
 from torch import Tensor
 from torch.distributed.device_mesh import init_device_mesh
-from torch.distributed.fsdp import fully_shard
+from torch.distributed.fsdp import MixedPrecisionPolicy, fully_shard
 from torch.distributed.tensor import DTensor, distribute_tensor
 
 
-def shard(model: Any, processes: int) -> None:
+def shard(model: Any, processes: int, *, bfloat16: bool = False) -> None:
     """Leave each process its part of a model's weights; in place, together in all processes.
 
     Args:
         model: a transformers model, the same in every process.
         processes: how many there are; their group has been set up.
+        bfloat16: bring layers together in that; parts and the sums of gradients stay float32.
+            Left to autocast, whole layers in bfloat16 would stay from forward to backward pass.
     """
     mesh = init_device_mesh(model.device.type, (processes,))
+    low = torch.bfloat16 if bfloat16 else None
+    policy = MixedPrecisionPolicy(low, low and torch.float32, cast_forward_inputs=False)
     blocks = set(getattr(model, "_no_split_modules", None) or ())
     for module in list(model.modules()):
         if type(module).__name__ in blocks:
-            fully_shard(module, mesh=mesh)
+            fully_shard(module, mesh=mesh, mp_policy=policy)
     fully_shard(model, mesh=mesh)
 
 

@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Callable, Sequence
-from contextlib import nullcontext
 from functools import partial
 from itertools import groupby, islice
 from typing import Any
@@ -12,16 +11,13 @@ from torch import Tensor
 from tqdm import tqdm
 
 from spa.adapters import Adapter
-from spa.batches import Batch, answer_logits, make_batch, row_limit
 from spa.checkpoints import Checkpoints, Progress
 from spa.distribution import Distribution
 from spa.errors import TrainingError
-from spa.extrapolation import extrapolated_logprobs
-from spa.logprobs import score, token_logprobs
-from spa.loss import answer_nll, dpo_margin, refined_loss
+from spa.loss import refined_loss
+from spa.margins import Margins, References
 from spa.memory import smaller
 from spa.params import Train
-from spa.recomputation import Recomputation
 from spa.records import TrainingRow
 from spa.schedule import Plan, make_batches, make_plan, rate_factor
 from spa.sharding import gathered
@@ -90,17 +86,21 @@ class Trainer:
         self._settings = settings
         self._seed = seed
         self._round = round
-        self._load_reference = load_reference
-        self._token_budget = token_budget
         self._micro_pairs = micro_pairs
         self._checkpoints = checkpoints
         self._adapter = (
             Adapter(model, settings.lora, seed=seed, round=round) if settings.lora else None
         )
         self._model = self._adapter.model if self._adapter else model
-        self._reading = Recomputation(model) if recompute else nullcontext
-        self._share_prefix = not (recompute or sharded)  # that pass is not every process's
-        self._reference: Any = None
+        self._margins = Margins(
+            self._model,
+            settings,
+            self._together,
+            load_reference=load_reference,
+            adapter=self._adapter,
+            token_budget=token_budget,
+            recompute=recompute,
+        )
         self._threshold = RollingThreshold(share=settings.noise_share, window=settings.noise_window)
 
     def train(
@@ -122,8 +122,6 @@ class Trainer:
         """
         settings, plan = self._settings, make_plan(len(pairs), self._settings)
         check_lengths(pairs, settings.max_length)
-        found = self._checkpoints.newest() if self._checkpoints else None
-        before = found.progress if found else Progress(0, [], self._reference_logps(pairs), [])
         model, optimizer = self._together.place(
             self._model,
             partial(
@@ -133,6 +131,8 @@ class Trainer:
                 fused=True,
             ),
         )
+        found = self._checkpoints.newest() if self._checkpoints else None
+        before = found.progress if found else Progress(0, [], self._references(pairs), [])
         if found:
             found.load(self._model, optimizer)
         self._threshold.restore(before.threshold)
@@ -176,23 +176,16 @@ class Trainer:
             dict(self._model.named_parameters(remove_duplicate=False)), keep=together.first
         )
 
+    def _references(self, pairs: Sequence[TokenPair]) -> References:
+        """Those that the pairs bring, and for the others what the policy says before it learns."""
+        known = {pair.pair_id: pair.reference for pair in pairs if pair.reference is not None}
+        asked = [pair for pair in pairs if pair.pair_id not in known]
+        return known | self._margins.references(asked, self._micro_pairs)
+
     def _save(self, optimizer: Any, progress: Progress) -> None:
         together = self._together
         if self._checkpoints and together.saves(self._checkpoints.due()):
             self._checkpoints.save(self._model, optimizer, progress, write=together.first)
-
-    def _reference_logps(self, pairs: Sequence[TokenPair]) -> dict[str, tuple[float, float]]:
-        """Summed log-probabilities of both answers of each pair before the first step."""
-        known = {pair.pair_id: pair.reference for pair in pairs if pair.reference is not None}
-        asked = self._together.own([pair for pair in pairs if pair.pair_id not in known])
-        sequences = [s for pair in asked for s in (pair.chosen, pair.rejected)]
-        with self._together.autocast():
-            scores = score(
-                self._model, sequences, token_budget=self._token_budget, progress="reference"
-            )
-        sums = [math.fsum(row) for row in scores]
-        found = [(p.pair_id, (sums[2 * i], sums[2 * i + 1])) for i, p in enumerate(asked)]
-        return known | dict(self._together.gather(found))
 
     def _step_that_fits(self, model: Any, *step: Any) -> list[TrainingRow]:
         """`_step`, with fewer pairs at once where memory runs out on a process that is alone."""
@@ -209,7 +202,7 @@ class Trainer:
         self,
         model: Any,
         pairs: Sequence[TokenPair],
-        references: dict[str, tuple[float, float]],
+        references: References,
         plan: Plan,
         step: int,
         rate: float,
@@ -223,8 +216,8 @@ class Trainer:
         for number, (part, counts) in enumerate(passes, start=1):
             with self._together.gradients(model, last=number == len(passes)):
                 with self._together.autocast():
-                    margin, nll, extrapolated = self._read(
-                        model, part, references, step >= plan.look
+                    margin, nll, extrapolated = self._margins.read(
+                        model, part, references, look=step >= plan.look
                     )
                 certain = torch.sigmoid(margin.detach() if extrapolated is None else extrapolated)
                 flagged = certain < (-math.inf if threshold is None else threshold)
@@ -261,49 +254,3 @@ class Trainer:
         """The rows of all processes, in the order of the step's pairs."""
         place = {pair.pair_id: index for index, pair in enumerate(pairs)}
         return sorted(self._together.gather(rows), key=lambda row: place[row.pair_id])
-
-    def _read(
-        self,
-        model: Any,
-        pairs: Sequence[TokenPair],
-        references: dict[str, tuple[float, float]],
-        look: bool,
-    ) -> tuple[Tensor, Tensor, Tensor | None]:
-        """Margins and the chosen answers' NLL, with gradient; extrapolated margins if looked at."""
-        answers = [answer for pair in pairs for answer in (pair.chosen, pair.rejected)]
-        most, share_prefix = row_limit(self._model), self._share_prefix
-        batch = make_batch(answers, self._model.device, most=most, share_prefix=share_prefix)
-        known = torch.tensor([references[p.pair_id] for p in pairs], device=self._model.device)
-        with self._reading():
-            logits = answer_logits(model, batch)
-        logps = token_logprobs(logits, batch.targets)
-        sums = batch.sums(logps)
-        margin = self._margin(sums, known)
-        nll = answer_nll(sums[::2], batch.lengths()[::2])
-        if not look:
-            return margin, nll, None
-        if self._settings.lambda_ == 0:
-            return margin, nll, margin.detach()
-        extrapolated = extrapolated_logprobs(
-            logits.detach(),
-            self._reference_logits(batch),
-            batch.targets,
-            lambda_=self._settings.lambda_,
-        )
-        return margin, nll, self._margin(batch.sums(extrapolated), known)
-
-    @torch.no_grad()
-    def _reference_logits(self, batch: Batch) -> Tensor:
-        """By a second model, or by the only one with its adapter off."""
-        if self._adapter:
-            with self._adapter.off():
-                return answer_logits(self._model, batch)
-        if self._reference is None:
-            self._reference = self._together.place_reference(self._load_reference())
-        return answer_logits(self._reference, batch)
-
-    def _margin(self, logps: Tensor, references: Tensor) -> Tensor:
-        """Margins of pairs whose answers' log-probabilities are chosen, rejected, chosen, ..."""
-        return dpo_margin(
-            logps[::2], logps[1::2], references[:, 0], references[:, 1], beta=self._settings.beta
-        )

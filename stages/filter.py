@@ -1,6 +1,13 @@
 """Stage `filter@N`: the data contract of a round's pairs."""
 
+from typing import TYPE_CHECKING
+
 from stages._context import RoundOption, stage_context
+
+if TYPE_CHECKING:
+    from spa.checks.gates import Verdict
+    from spa.checks.running import Outcome
+    from spa.records import JudgedPair
 
 
 def main(round: RoundOption) -> None:
@@ -11,9 +18,7 @@ def main(round: RoundOption) -> None:
     """
     from dataclasses import asdict
 
-    import numpy as np
-
-    from spa.checks.gates import chosen_longer, describe, enforce, enforce_files, judge_gates
+    from spa.checks.gates import enforce, enforce_files, judge_gates
     from spa.checks.running import outcome_of
     from spa.checks.validation import as_json, failing_rows
     from spa.files import write_json, write_table
@@ -31,16 +36,7 @@ def main(round: RoundOption) -> None:
             failing = [failing_rows(suite) for suite in suites]
             outcome = outcome_of(records.pairs, records.pair_suite, failing[-1])
             verdicts = judge_gates(outcome, records.responses, settings)
-            finite = [p.margin for p in outcome.kept if np.isfinite(p.margin)] or [0.0]
-            figures = {
-                "pairs": len(records.pairs),
-                "kept": len(outcome.kept),
-                "flagged": len(outcome.flagged),
-                "dropped": outcome.dropped,
-                "chosen_longer": chosen_longer(outcome.kept),
-                "margin_mean": float(np.mean(finite)),
-                "margin_std": float(np.std(finite)),
-            }
+            figures = figures_of(len(records.pairs), outcome)
             flagged = [
                 FlaggedPair(**flag.pair.row(), reasons=flag.reasons, action=flag.action)
                 for flag in outcome.flagged
@@ -60,11 +56,38 @@ def main(round: RoundOption) -> None:
             enforce_files(zip(suites[:-1], failing, strict=False), round=round)
             enforce(outcome, verdicts, round=round)
         write_manifest(layout, f"filter@{round}")
-        counts = ", ".join(f"{reason} {count}" for reason, count in outcome.counts.items())
-        print(
-            f"filter@{round}: {len(outcome.kept)} of {len(records.pairs)} pairs kept; "
-            f"{len(outcome.flagged)} flagged{': ' + counts if counts else ''}"
-        )
-        for verdict in verdicts:
-            if verdict.verdict == "warn":
-                print(f"warning: {describe(verdict, outcome.counts, round=round)}")
+        tell(round, figures, outcome, verdicts)
+
+
+def figures_of(pairs: int, outcome: "Outcome[JudgedPair]") -> dict[str, float]:
+    """What a round's pairs come to, by name."""
+    import numpy as np
+
+    from spa.checks.gates import chosen_longer
+
+    finite = [p.margin for p in outcome.kept if np.isfinite(p.margin)] or [0.0]
+    return {
+        "pairs": pairs,
+        "kept": len(outcome.kept),
+        "flagged": len(outcome.flagged),
+        "dropped": outcome.dropped,
+        "chosen_longer": chosen_longer(outcome.kept),
+        "margin_mean": float(np.mean(finite)),
+        "margin_std": float(np.std(finite)),
+    }
+
+
+def tell(
+    round: int, figures: dict[str, float], outcome: "Outcome[JudgedPair]", verdicts: "list[Verdict]"
+) -> None:
+    """The round's end in a line, and a line more for every gate that warns."""
+    from spa.checks.gates import describe
+
+    counts = ", ".join(f"{reason} {count}" for reason, count in outcome.counts.items())
+    print(
+        f"filter@{round}: {figures['kept']} of {figures['pairs']} pairs kept; "
+        f"{figures['flagged']} flagged{': ' + counts if counts else ''}"
+    )
+    for verdict in verdicts:
+        if verdict.verdict == "warn":
+            print(f"warning: {describe(verdict, outcome.counts, round=round)}")

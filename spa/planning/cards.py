@@ -62,7 +62,7 @@ def find_card(name: str) -> Card:
     return CARDS[name.lower()]
 
 
-def assumed_rates(card: Card, model: ModelSize, *, batch: int, gpus: int) -> Rates:
+def assumed_rates(card: Card, model: ModelSize, *, batch: int, gpus: int, trainers: int) -> Rates:
     """What the work takes on such cards.
 
     A token costs two operations a weight to read, and six to train on.
@@ -71,7 +71,8 @@ def assumed_rates(card: Card, model: ModelSize, *, batch: int, gpus: int) -> Rat
         card: which.
         model: the base.
         batch: answers sampled at once.
-        gpus: cards that work is shared out between.
+        gpus: cards that sampling and reading are shared out between.
+        trainers: cards that train together.
     """
     bfloat16 = 2 * model.parameters / (_BFLOAT16 * card.bfloat16)
     return Rates(
@@ -83,6 +84,7 @@ def assumed_rates(card: Card, model: ModelSize, *, batch: int, gpus: int) -> Rat
         start=_START,
         light=bfloat16,
         processes=gpus,
+        trainers=trainers,
     )
 
 
@@ -116,4 +118,5 @@ def reckoned(
             "or smaller batches in compute.yaml"
         )
     batch = choose_generate_batch(compute)
-    return timed(plans, assumed_rates(card, model, batch=batch, gpus=count))
+    trainers = compute.training_processes
+    return timed(plans, assumed_rates(card, model, batch=batch, gpus=count, trainers=trainers))

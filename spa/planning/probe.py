@@ -73,8 +73,9 @@ def measure_rates(
     except (torch.OutOfMemoryError, MemoryError) as error:
         raise ModelError(f"probe: {base} does not fit into memory") from error
     batch = choose_generate_batch(compute)
-    cards = compute.processes if policy.model.device.type == "cuda" else 1
-    return Rates(round, row, batch, read, trained, imported + loading, light, cards)
+    cuda = policy.model.device.type == "cuda"
+    cards, trainers = (compute.processes, compute.training_processes) if cuda else (1, 1)
+    return Rates(round, row, batch, read, trained, imported + loading, light, cards, trainers)
 
 
 def _timed(work: Callable[[], T]) -> tuple[T, float]:

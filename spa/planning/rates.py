@@ -20,7 +20,8 @@ class Rates:
         trained: of one token trained on.
         start: until a stage begins.
         light: of one token read in the precision of sampling; None is as long as `read`.
-        processes: that work is shared out between, each as fast.
+        processes: that sampling and reading are shared out between, each as fast.
+        trainers: processes that train together.
     """
 
     round: float
@@ -31,6 +32,7 @@ class Rates:
     start: float
     light: float | None = None
     processes: int = 1
+    trainers: int = 1
 
     def seconds(self, work: Work, *, most: bool = False) -> float:
         """How long a stage's work takes, its start included.
@@ -47,12 +49,14 @@ class Rates:
             tokens.most if most else tokens.expected
             for tokens in (work.sampled, work.read, work.light, work.trained)
         )
+        count = self.trainers if work.steps else self.processes
         sampling = rounds * self.round + sampled * self.row / self.processes
-        reading = (read - light) * self.read / self.processes
+        reading = (read - light) * self.read / count
         seeing = light * (self.light or self.read)
         if work.steps or work.answers:
-            seeing /= self.processes
-        return self.start + sampling + reading + seeing + trained * self.trained / self.processes
+            seeing /= count
+        training = trained * self.trained / self.trainers
+        return self.start + sampling + reading + seeing + training
 
     def describe(self) -> str:
         """One line on the rates."""

@@ -5,12 +5,13 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from accelerate.state import AcceleratorState
 from safetensors.torch import load_file
 
 from spa.checkpoints import Checkpoints
@@ -40,7 +41,6 @@ class Killed(BaseException):
 CHANGES: dict[str, Any] = {"lambda": 0.5, "alpha": 0.3, "batch_size": 5, "epochs": 3}
 WAYS: dict[str, dict[str, Any]] = {
     "whole": {},
-    "shards": {"sharded": True},
     "shards without activations": {"sharded": True, "recompute": True},
 }
 
@@ -84,6 +84,27 @@ def test_two_processes_train_as_one_does(tiny_folder: Path, tmp_path: Path, way:
         assert first["held"] + second["held"] == numbers
         assert max(first["held"], second["held"]) < 0.6 * numbers
     torch.testing.assert_close(weights[0], _weights(one), atol=1e-4, rtol=1e-3)
+
+
+@pytest.fixture
+def new_state() -> Iterator[None]:
+    """accelerate keeps the precision of a process's first training."""
+    AcceleratorState._reset_state(reset_partial_state=True)
+    yield
+    AcceleratorState._reset_state(reset_partial_state=True)
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("new_state")
+def test_shards_in_bfloat16_start_at_margin_zero_too(tiny_folder: Path, tmp_path: Path) -> None:
+    """References are read as training reads, or the first margins would be rounding's."""
+    done = _in_two(tiny_folder, tmp_path, sharded=True, bfloat16=True)
+    assert done.returncode == 0, done.stderr
+    log = json.loads((tmp_path / "0.json").read_text())["log"]
+    assert [row["margin"] for row in log if row["step"] == 0] == pytest.approx([0.0] * 5, abs=1e-6)
+    _, one = _train(tiny_folder, bfloat16=True, **CHANGES)
+    for own, other in zip(one, log, strict=True):
+        assert other["loss"] == pytest.approx(own.loss, abs=0.03)
 
 
 @pytest.mark.slow
@@ -151,7 +172,6 @@ def test_spa_train_starts_its_processes_itself(pipeline: Layout) -> None:
     two = f"{sys.executable} -m torch.distributed.run --standalone --nproc-per-node 2"
     for compute in (
         {},
-        {"processes": 2},
         {"processes": 2, "shard": True},
         {"launcher": {"command": two, "processes": 2}},
     ):

@@ -13,6 +13,7 @@ from spa.adapters import Adapter
 from spa.checkpoints import Checkpoints
 from spa.compute import Compute
 from spa.errors import ModelError
+from spa.margins import Margins
 from spa.models import Policy, load_encoder, load_policy, save_policy
 from spa.params import Lora, Train
 from spa.records import TrainingRow
@@ -89,16 +90,16 @@ def test_the_reference_is_the_adapter_off_and_not_another_model(
 ) -> None:
     """The same run with a second model as reference has the same extrapolated margins."""
     _, ours = _train(tiny_folder)
-    real = Trainer._reference_logits
+    real = Margins._reference_logits
 
-    def second(self: Trainer, batch: Any) -> Any:
+    def second(self: Margins, batch: Any) -> Any:
         adapter, self._adapter = self._adapter, None
         try:
             return real(self, batch)
         finally:
             self._adapter = adapter
 
-    monkeypatch.setattr(Trainer, "_reference_logits", second)
+    monkeypatch.setattr(Margins, "_reference_logits", second)
     _, theirs = _train(tiny_folder, reference=lambda: load_policy(tiny_folder, CPU).model)
     looked = [row.extrapolated_margin for row in theirs if row.extrapolated_margin is not None]
     assert looked

@@ -10,6 +10,7 @@ import torch
 from spa.checkpoints import Checkpoints
 from spa.compute import Compute
 from spa.errors import TrainingError
+from spa.margins import Margins
 from spa.models import Policy, load_policy
 from spa.params import Train
 from spa.records import TrainingRow
@@ -74,16 +75,16 @@ def test_killed_at_any_step_it_ends_the_same(
 def test_a_step_that_is_no_number_keeps_the_checkpoint_before_it(
     tmp_path: Path, tiny_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    read, steps = Trainer._read, len(_pairs()) // SETTINGS["batch_size"]
+    read, steps = Margins.read, len(_pairs()) // SETTINGS["batch_size"]
     calls: list[int] = []
 
-    def poisoned(self: Trainer, *step: Any) -> Any:
-        margin, nll, extrapolated = read(self, *step)
+    def poisoned(self: Margins, *step: Any, **how: Any) -> Any:
+        margin, nll, extrapolated = read(self, *step, **how)
         calls.append(len(calls))
         bad = calls[-1] // SETTINGS["batch_size"] == steps
         return margin * (float("nan") if bad else 1.0), nll, extrapolated
 
-    monkeypatch.setattr(Trainer, "_read", poisoned)
+    monkeypatch.setattr(Margins, "read", poisoned)
     with pytest.raises(TrainingError, match="loss of step 3 is not a finite number, at pairs"):
         _train(tiny_folder, tmp_path)
     assert _files(tmp_path) == ["step-00000003"]

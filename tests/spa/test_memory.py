@@ -13,9 +13,9 @@ from spa.errors import ModelError
 from spa.generation.engine import Request
 from spa.generation.transformers_engine import TransformersEngine
 from spa.logprobs import next_token_logprobs, score
+from spa.margins import Margins
 from spa.memory import reduced, smaller
 from spa.models import Policy
-from spa.training import Trainer
 from tests.spa.test_training import _train, _weights
 
 SEQUENCES = [TokenSequence([5, 6, 7], [8 + n, 9, 10][: n % 3 + 1]) for n in range(9)]
@@ -81,17 +81,17 @@ def test_training_takes_the_step_again_with_fewer_pairs_at_once(
     tiny_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     one, log_one = _train(tiny_folder, micro_pairs=1)
-    read: Callable[..., Any] = Trainer._read
+    read: Callable[..., Any] = Margins.read
     calls = []
 
-    def limited(self: Any, model: Any, pairs: Sequence[Any], *more: Any) -> Any:
+    def limited(self: Any, model: Any, pairs: Sequence[Any], *more: Any, **how: Any) -> Any:
         calls.append(len(pairs))
-        found = read(self, model, pairs, *more)
+        found = read(self, model, pairs, *more, **how)
         if len(calls) == 2 or len(pairs) > 2:
             run_out()  # the second time with half of a step's gradient taken
         return found
 
-    monkeypatch.setattr(Trainer, "_read", limited)
+    monkeypatch.setattr(Margins, "read", limited)
     found, log = _train(tiny_folder, micro_pairs=4)
     assert calls[:4] == [4, 2, 1, 1]
     assert torch.equal(_weights(found), _weights(one))

@@ -56,6 +56,7 @@ def _train(
     pairs: Sequence[TokenPair] = (),
     recompute: bool = False,
     sharded: bool = False,
+    bfloat16: bool = False,
     checkpoints: Checkpoints | None = None,
     **changes: Any,
 ) -> tuple[Policy, list[TrainingRow]]:
@@ -70,6 +71,7 @@ def _train(
         micro_pairs=micro_pairs,
         recompute=recompute,
         sharded=sharded,
+        bfloat16=bfloat16,
         checkpoints=checkpoints,
     )
     log = trainer.train(pairs or _pairs(), on_step)

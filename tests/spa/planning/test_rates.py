@@ -39,8 +39,8 @@ def test_hours_of_a_card_are_operations_by_its_data_sheet() -> None:
     size, card = known_size("mistralai/Mistral-7B-v0.1@"), find_card("H100")
     assert size is not None
     weights = 7_241_732_096
-    one = assumed_rates(card, size, batch=64, gpus=1)
-    eight = assumed_rates(card, size, batch=64, gpus=8)
+    one = assumed_rates(card, size, batch=64, gpus=1, trainers=1)
+    eight = assumed_rates(card, size, batch=64, gpus=8, trainers=8)
     sampled = Work(answers=128, sampled=Tokens(100, 128 * 300))
     expected = 2 * 300 * (32 * 0.9e-3 + 2 * weights / 3.35e12) + 100 * 2 * weights / 395.6e12
     assert one.seconds(sampled) - 60 == pytest.approx(expected)
@@ -55,6 +55,9 @@ def test_hours_of_a_card_are_operations_by_its_data_sheet() -> None:
     trained = Work(steps=2, trained=Tokens(500, 500), read=Tokens(100, 100), light=Tokens(100, 100))
     assert one.seconds(trained) - 60 == pytest.approx((6 * 500 + 2 * 100) * weights / 395.6e12)
     assert eight.seconds(trained) - 60 == pytest.approx((one.seconds(trained) - 60) / 8)
+    nodes = assumed_rates(card, size, batch=64, gpus=8, trainers=16)  # on two machines
+    assert nodes.seconds(trained) - 60 == pytest.approx((one.seconds(trained) - 60) / 16)
+    assert nodes.seconds(sampled) == eight.seconds(sampled)
     with pytest.raises(ParamsError, match="found 'h1000'; wanted one of a100, h100, h200"):
         find_card("h1000")
 
