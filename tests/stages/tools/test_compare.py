@@ -25,18 +25,24 @@ def _shell(root: Path, command: str) -> None:
     subprocess.run(command, shell=True, cwd=root, check=True, capture_output=True)
 
 
+@pytest.fixture(scope="module")
+def repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Its first commit holds rounds 0 and 1; then its files change. Nothing here changes it."""
+    root = tmp_path_factory.mktemp("repository")
+    (root / "params.yaml").write_text((ROOT / "params.yaml").read_text())
+    (root / "dvc.yaml").write_text("{}\n")
+    _evaluate(root, "0", [0.0, 0.0, 0.0, 1.0])
+    _evaluate(root, "1", [1.0, 0.0, 0.0, 1.0])
+    _shell(root, "git init -q && dvc init -q && dvc add -q data/evaluation && git add -A")
+    _shell(root, "git -c user.name=a -c user.email=a@b commit -qm first && git tag before")
+    _evaluate(root, "1", [1.0, 1.0, 1.0, 1.0])
+    return root
+
+
 @pytest.fixture
-def pipeline(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A repository whose first commit holds rounds 0 and 1, and whose files then change."""
-    (tmp_path / "params.yaml").write_text((ROOT / "params.yaml").read_text())
-    (tmp_path / "dvc.yaml").write_text("{}\n")
-    _evaluate(tmp_path, "0", [0.0, 0.0, 0.0, 1.0])
-    _evaluate(tmp_path, "1", [1.0, 0.0, 0.0, 1.0])
-    _shell(tmp_path, "git init -q && dvc init -q && dvc add -q data/evaluation && git add -A")
-    _shell(tmp_path, "git -c user.name=a -c user.email=a@b commit -qm first && git tag before")
-    _evaluate(tmp_path, "1", [1.0, 1.0, 1.0, 1.0])
-    monkeypatch.chdir(tmp_path)
-    return tmp_path
+def pipeline(repository: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(repository)
+    return repository
 
 
 def _compare(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str, str]:
