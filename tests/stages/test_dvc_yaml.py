@@ -29,6 +29,7 @@ PLUMBING = {
     "chunks",
     "checkpoints",
     "memory",
+    "launching",
     "processes",
     "training_health",
     "code_lock",
