@@ -1,0 +1,77 @@
+"""What a policy says of pairs, against a slow loop over their answers."""
+
+import math
+from typing import Any
+
+import pytest
+import torch
+
+from spa.distribution import Distribution
+from spa.logprobs import score
+from spa.margins import Margins
+from spa.models import Policy
+from spa.params import Train
+from tests.spa.test_training import _pairs
+
+
+def _never() -> Any:
+    raise AssertionError("a reference model was loaded")
+
+
+def _margins(policy: Policy, load_reference: Any = _never, **settings: Any) -> Margins:
+    return Margins(
+        policy.model,
+        Train(beta=0.5, **settings),
+        Distribution(policy.model.device, bfloat16=False, sharded=False),
+        load_reference=load_reference,
+        adapter=None,
+        token_budget=64,
+        recompute=False,
+    )
+
+
+def _slow(policy: Policy) -> list[tuple[float, float]]:
+    rows = [score(policy.model, [p.chosen, p.rejected], token_budget=1) for p in _pairs(5)]
+    return [(math.fsum(chosen), math.fsum(rejected)) for chosen, rejected in rows]
+
+
+def test_references_are_sums_over_each_answer(tiny: Policy) -> None:
+    found = _margins(tiny).references(_pairs(5), 2)
+    assert list(found) == [pair.pair_id for pair in _pairs(5)]
+    for own, wanted in zip(found.values(), _slow(tiny), strict=True):
+        assert own == pytest.approx(wanted, abs=1e-4)
+
+
+def test_margins_are_gains_of_chosen_over_rejected_times_beta(tiny: Policy) -> None:
+    pairs, slow = _pairs(5), _slow(tiny)
+    references = {
+        pair.pair_id: (chosen - 2.0, rejected + number)
+        for number, (pair, (chosen, rejected)) in enumerate(zip(pairs, slow, strict=True))
+    }
+    margin, nll, unseen = _margins(tiny).read(tiny.model, pairs, references, look=False)
+    assert unseen is None
+    assert margin.requires_grad
+    assert margin.tolist() == pytest.approx([0.5 * (2.0 + i) for i in range(5)], abs=1e-4)
+    wanted = [-chosen / len(p.chosen.answer) for p, (chosen, _) in zip(pairs, slow, strict=True)]
+    assert nll.tolist() == pytest.approx(wanted, abs=1e-4)
+
+
+def test_at_lambda_0_the_extrapolated_policy_is_the_policy(tiny: Policy) -> None:
+    pairs = _pairs(5)
+    margins = _margins(tiny, **{"lambda": 0.0})
+    references = margins.references(pairs, 1)
+    margin, _, extrapolated = margins.read(tiny.model, pairs, references, look=True)
+    assert extrapolated is not None
+    assert torch.equal(extrapolated, margin.detach())
+    assert not extrapolated.requires_grad
+
+
+def test_extrapolated_margins_go_further_from_another_reference(
+    tiny: Policy, other: Policy
+) -> None:
+    pairs = _pairs(5)
+    references = _margins(other).references(pairs, 1)
+    margins = _margins(tiny, lambda: other.model, **{"lambda": 0.5})
+    margin, _, extrapolated = margins.read(tiny.model, pairs, references, look=True)
+    assert extrapolated is not None
+    assert not torch.allclose(extrapolated, margin.detach(), atol=1e-3)
