@@ -10,6 +10,7 @@ from spa.doctor.budget import check_budget
 from spa.doctor.data import check_data, check_pools
 from spa.doctor.engines import check_engines
 from spa.doctor.finding import Finding, fault, faults_or_ok, note
+from spa.doctor.launches import check_launch
 from spa.doctor.leftovers import check_leftovers
 from spa.doctor.machine import check_device, check_room, check_versions
 from spa.doctor.services import check_endpoint, check_remote, check_tracking
@@ -88,6 +89,7 @@ def _with_params(
         *check_code(layout),
         *check_judges(layout, params),
         *check_engines(params, compute),
+        *check_launch(params, compute),
     ]
     pools: Pools | None = None
     if data is not None:
