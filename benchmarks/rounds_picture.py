@@ -20,7 +20,8 @@ from spa.metrics import Interval, bootstrap
 RESULTS = starter_seeds.RESULTS.parent
 PICTURE = starter_seeds.ROOT / "docs" / "img" / "rounds.png"
 STUDIES = {
-    "starter_seeds_drawn.jsonl": "today's pairs and recipe",
+    "starter_seeds_gentle.jsonl": "today's pairs and recipe",
+    "starter_seeds_drawn.jsonl": "today's pairs, recipe before",
     "starter_seeds_smaller.jsonl": "pairs before, smaller round 2",
     "starter_seeds.jsonl": "pairs before, one H200",
     "starter_seeds_rubric_e.jsonl": "another rubric",
@@ -96,7 +97,7 @@ def main(picture: Path = PICTURE) -> None:
     import matplotlib as mpl
 
     with mpl.rc_context({**STYLE, "axes.edgecolor": GRID}):
-        figure = Figure(figsize=(11.6, 3.6), layout="constrained", facecolor="white")
+        figure = Figure(figsize=(14.0, 3.6), layout="constrained", facecolor="white")
         draw(figure)
         picture.parent.mkdir(exist_ok=True)
         figure.savefig(picture, dpi=150, metadata={"Description": fingerprint(), "Software": None})
