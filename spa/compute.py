@@ -1,5 +1,7 @@
 """The schema of compute.yaml: how the work is done on this machine."""
 
+import os
+import shlex
 import sys
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -46,15 +48,30 @@ class Vllm(Section):
         return str(Path(self.python).expanduser()) if self.python else sys.executable
 
 
+def _a_command(text: str) -> str:
+    try:
+        words = shlex.split(text)
+    except ValueError as error:
+        raise ValueError(f"wanted a command as a shell reads it: {error}") from error
+    if not words:
+        raise ValueError("wanted a command, found none")
+    return text
+
+
 class Launcher(Section):
     """`launcher`: what starts the processes of a training in place of torch's launcher on this
     machine (docs/scale.md)."""
 
-    command: str | None = None
+    command: Annotated[str, AfterValidator(_a_command)] | None = None
     """Gets `-m MODULE ARGUMENTS` behind it, such as `accelerate launch --config_file FILE` or,
     over several machines that share the folder, `srun ... torchrun ...`."""
     processes: Positive | None = None
     """How many it starts in all, where that is another number than `processes`."""
+
+    @property
+    def words(self) -> list[str]:
+        """The command's words, `$NAME` in them as the environment has it."""
+        return [os.path.expandvars(word) for word in shlex.split(self.command or "")]
 
 
 class Compute(Section):

@@ -5,7 +5,6 @@ That is torch's own on this machine, or a command of the user's, which may reach
 """
 
 import os
-import shlex
 import subprocess
 import sys
 import tempfile
@@ -34,7 +33,7 @@ def launch(module: str, arguments: Sequence[str], compute: Compute) -> None:
     if compute.launcher.command is None:
         _launch_here(module, arguments, compute.processes)
     else:
-        _launch_by(compute.launcher.command, module, arguments)
+        _launch_by(compute.launcher.words, module, arguments)
 
 
 def check_count(compute: Compute) -> bool:
@@ -53,20 +52,21 @@ def check_count(compute: Compute) -> bool:
     return found == wanted
 
 
-def _launch_by(command: str, module: str, arguments: Sequence[str]) -> None:
+def _launch_by(command: Sequence[str], module: str, arguments: Sequence[str]) -> None:
     """By a command of the user's, which gets `-m MODULE ARGUMENTS` behind it."""
-    words = shlex.split(os.path.expandvars(command))
     try:
         done = subprocess.run(
-            [*words, "-m", module, *arguments], env={**os.environ, _LAUNCHED: "1"}, check=False
+            [*command, "-m", module, *arguments], env={**os.environ, _LAUNCHED: "1"}, check=False
         )
     except OSError as error:
         raise TrainingError(
-            f"compute.yaml: launcher.command: found {command!r}, which does not start: {error}"
+            f"compute.yaml: launcher.command: found {' '.join(command)!r}, which does not start: "
+            f"{error}"
         ) from error
     if done.returncode:
         raise TrainingError(
-            f"{words[0]}: ended with exit code {done.returncode}; wanted 0; see what it said above"
+            f"{command[0]}: ended with exit code {done.returncode}; wanted 0; "
+            "see what it said above"
         )
 
 

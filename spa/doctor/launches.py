@@ -1,7 +1,5 @@
 """The processes of a training: can they be started, and does the experiment allow them?"""
 
-import os
-import shlex
 import shutil
 
 from spa.compute import Compute
@@ -14,10 +12,8 @@ def check_launch(params: Params, compute: Compute) -> list[Finding]:
     settings = [params.train, *(params.for_round(int(name)).train for name in params.rounds)]
     count, command = compute.training_processes, compute.launcher.command
     found = []
-    if command is not None:
-        words = shlex.split(os.path.expandvars(command))
-        if not words or shutil.which(words[0]) is None:
-            found.append(f"launcher.command: found {command!r}, which is not here")
+    if command is not None and shutil.which(compute.launcher.words[0]) is None:
+        found.append(f"launcher.command: found {command!r}, which is not here")
     if compute.shard and any(train.lora for train in settings):
         found.append("shard: found true with train.lora; wanted one of them")
     if count > (least := min(train.batch_size for train in settings)):

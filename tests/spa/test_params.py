@@ -109,6 +109,10 @@ def test_shards_take_several_processes(tmp_path: Path) -> None:
     assert load_compute(file).shard
     file.write_text("{shard: true, launcher: {command: srun torchrun, processes: 16}}")
     assert (load_compute(file).processes, load_compute(file).training_processes) == (1, 16)
+    for command, named in (("torchrun 'a", "No closing quotation"), ("", "found none")):
+        file.write_text(f'launcher: {{command: "{command}"}}')
+        with pytest.raises(ParamsError, match=rf"launcher.command: .*{named}"):
+            load_compute(file)
     file.write_text("launcher: {processes: 16}")
     with pytest.raises(ParamsError, match=r"launcher: .*wanted a command beside processes"):
         load_compute(file)
