@@ -92,7 +92,7 @@ def test_the_model_card_has_the_figures_of_the_run(exported_run: Layout) -> None
     for line in (
         f"| round 2 | 80.0% [75.0%, 85.0%] | 100 | - | {judged} | 1.20 | 40.0 | 50.0% |",
         "| rival | 78.0% [73.0%, 83.0%] | 100 | - | - | 1.12 | 40.0 | 50.0% |",
-        "| 1 | round 0 | implicit (reference: base) | 10 | 1 | 2 | 2 | 0.8 | 0.1 | 6e-06 | "
+        "| 1 | round 0 | implicit (reference: base) | 10 | 1 | 2 | 2 | 0.8 | 0.1 | 2e-06 | "
         "1 | 0.1 | 0.5 |",
         "- Round 0: DPO on 8 labelled pairs from `data/raw/pairs.jsonl`.",
         "- 50.0% of the test answers were cut at 64 tokens.",
