@@ -95,9 +95,9 @@ class Compute(Section):
     checkpoint_seconds: Annotated[float, Field(ge=0)] = 300.0
     """Seconds between two checkpoints of training; 0 keeps one after every step."""
     processes: Positive = 1
-    """Processes of training, sampling and reading on this machine, each with the whole model and
-    a CUDA device of its own or a share of the CPU; pairs and prompts are shared out between
-    them."""
+    """Processes of training, sampling and reading on this machine, each with a CUDA device of its
+    own or a share of the CPU, and with the whole model (but for `shard`); pairs and prompts are
+    shared out between them."""
     launcher: Launcher = Launcher()
     """For `spa train`."""
     shard: bool = False

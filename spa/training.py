@@ -73,16 +73,7 @@ class Trainer:
             TrainingError: there are more processes than pairs in a step, or adapters and shards.
         """
         self._together = Distribution(model.device, bfloat16=bfloat16, sharded=sharded)
-        if settings.batch_size < self._together.count:
-            raise TrainingError(
-                f"train: started as {self._together.count} processes; wanted at most "
-                f"one for each of the {settings.batch_size} pairs of a step (train.batch_size)"
-            )
-        if sharded and settings.lora:
-            raise TrainingError(
-                "compute.yaml: shard: found true with train.lora; wanted one of them: an adapter "
-                "leaves little to share out"
-            )
+        _check_processes(settings, self._together)
         self._settings = settings
         self._seed = seed
         self._round = round
@@ -254,3 +245,16 @@ class Trainer:
         """The rows of all processes, in the order of the step's pairs."""
         place = {pair.pair_id: index for index, pair in enumerate(pairs)}
         return sorted(self._together.gather(rows), key=lambda row: place[row.pair_id])
+
+
+def _check_processes(settings: Train, together: Distribution) -> None:
+    if settings.batch_size < together.count:
+        raise TrainingError(
+            f"train: started as {together.count} processes; wanted at most one for each of the "
+            f"{settings.batch_size} pairs of a step (train.batch_size)"
+        )
+    if together.sharded and settings.lora:
+        raise TrainingError(
+            "compute.yaml: shard: found true with train.lora; wanted one of them: an adapter "
+            "leaves little to share out"
+        )
