@@ -78,7 +78,7 @@ def run(
             print(f"{where}: {len(row['held_out'])} pairs held out", flush=True)
 
 
-def _pair_logps(
+def pair_logps(
     policy: Policy, pairs: Sequence[Pair], compute: Compute
 ) -> list[tuple[float, float]]:
     """Log-probabilities of each pair's chosen and rejected answer, in nats."""
@@ -89,7 +89,7 @@ def _pair_logps(
 
 def _base_judges(base: Policy, pairs: Sequence[Pair], compute: Compute) -> dict[str, Row]:
     """Per pair what needs no label: the base's log-probabilities and its answers to A or B."""
-    logps = _pair_logps(base, pairs, compute)
+    logps = pair_logps(base, pairs, compute)
     annotator = LlmAnnotator(base, token_budget=compute.score_tokens)
     asked = annotator.prefer(
         [
@@ -127,7 +127,7 @@ def _piece(
     policy = _train(load_policy(base, compute, dtype=torch.float32), pools.seed, compute, split)
     held_out, seed = pools.hidden_gold, pools.seed
     margins = _implicit(policy, [*held_out, *seed], known, compute)
-    surface = _surface(seed, held_out)
+    surface = surface_margins(seed, held_out)
     return {
         "seed": [_judged(pair, known, margins) for pair in seed],
         "held_out": [
@@ -164,7 +164,7 @@ def _implicit(
     policy: Policy, pairs: Sequence[Pair], known: Mapping[str, Row], compute: Compute
 ) -> dict[str, float]:
     """reward(chosen) - reward(rejected) of each pair, in nats."""
-    logps = _pair_logps(policy, pairs, compute)
+    logps = pair_logps(policy, pairs, compute)
     return {
         pair.pair_id: ours[0] - ours[1] - known[pair.pair_id]["likelihood"]
         for pair, ours in zip(pairs, logps, strict=True)
@@ -176,7 +176,7 @@ def _judged(pair: Pair, known: Mapping[str, Row], margins: Mapping[str, float]) 
     return {"prompt_id": pair.prompt_id, "implicit": margins[pair.pair_id], **own}
 
 
-def _surface(seed: Sequence[Pair], held_out: Sequence[Pair]) -> list[float]:
+def surface_margins(seed: Sequence[Pair], held_out: Sequence[Pair]) -> list[float]:
     """Log-odds of a logistic regression on differences of surface features, fitted on the seed."""
     return [float(m) for m in _fitted(_features(seed), _features(held_out))]
 
@@ -201,7 +201,8 @@ def _fitted(train: Floats, test: Floats) -> Floats:
     return found
 
 
-JUDGES = ("implicit", "likelihood", "llm", "length", "surface", "surface + implicit")
+SINGLE_NUMBERS = ("likelihood", "llm", "length")
+JUDGES = ("implicit", *SINGLE_NUMBERS, "surface", "surface + implicit")
 
 
 def table() -> str:
@@ -216,11 +217,8 @@ def table() -> str:
         pooled = {judge: [x for found in right for x in found[judge]] for judge in JUDGES}
         name = [dataset, str(labels), str(len(pieces)), str(len(prompts))]
         means = [bootstrap(pooled[judge], seed=0, clusters=prompts) for judge in JUDGES]
-        body.append(
-            name + [f"{100 * m.mean:.1f} [{100 * m.low:.1f}, {100 * m.high:.1f}]" for m in means]
-        )
-        singles = ("likelihood", "llm", "length", "surface")
-        best = max(singles, key=lambda judge: sum(pooled[judge]))
+        body.append(name + [study.share(mean) for mean in means])
+        best = max((*SINGLE_NUMBERS, "surface"), key=lambda judge: sum(pooled[judge]))
         for first, second in ((best, "implicit"), ("surface", "surface + implicit")):
             gap = paired_difference(pooled[first], pooled[second], seed=0, clusters=prompts)
             gaps.append([*name[:3], f"{second} - {first}", study.percent(gap)])
@@ -241,16 +239,19 @@ def table() -> str:
 
 
 def _right(piece: Row) -> dict[str, list[float]]:
-    """Whether each judge is right on each held-out pair; single numbers signed by the seed."""
-    found = {}
-    for judge in ("likelihood", "llm", "length"):
-        agree = sum(accuracy([pair[judge] for pair in piece["seed"]]))
-        sign = 1 if agree * 2 >= len(piece["seed"]) else -1
-        found[judge] = accuracy([sign * pair[judge] for pair in piece["held_out"]])
-    for judge in ("implicit", "surface"):
-        found[judge] = accuracy([pair[judge] for pair in piece["held_out"]])
+    """Whether each judge is right on each held-out pair."""
+    found = {judge: right_by(judge, piece) for judge in JUDGES[:-1]}
     found["surface + implicit"] = accuracy(_crossed(piece["held_out"]))
     return found
+
+
+def right_by(judge: str, piece: Mapping[str, Any]) -> list[float]:
+    """Whether a judge is right on each held-out pair; single numbers signed by the seed."""
+    sign = 1
+    if judge in SINGLE_NUMBERS:
+        agree = sum(accuracy([pair[judge] for pair in piece["seed"]]))
+        sign = 1 if agree * 2 >= len(piece["seed"]) else -1
+    return accuracy([sign * pair[judge] for pair in piece["held_out"]])
 
 
 def _crossed(pairs: Sequence[Row]) -> list[float]:

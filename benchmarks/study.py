@@ -132,6 +132,11 @@ def markdown(title: str, header: Sequence[str], body: Sequence[Sequence[str]]) -
     return f"### {title}\n\n" + "\n".join("| " + " | ".join(line) + " |" for line in lines)
 
 
+def share(value: Interval) -> str:
+    """A share with its interval, in hundredths."""
+    return f"{100 * value.mean:.1f} [{100 * value.low:.1f}, {100 * value.high:.1f}]"
+
+
 def percent(value: Interval) -> str:
-    """A mean with its interval, in hundredths."""
+    """A difference with its sign and interval, in hundredths."""
     return f"{100 * value.mean:+.1f} [{100 * value.low:.1f}, {100 * value.high:.1f}]"

@@ -1,0 +1,130 @@
+"""Study 2, after SPA's rounds: does the implicit judge learn more of GPT-4's preferences?
+
+    python benchmarks/real_labels_rounds.py run --data DIR --splits 1 2 3
+    python benchmarks/real_labels_rounds.py table                     # docs/results.md
+
+What it asks, of what, and how it is read: docs/studies.md. `run` puts its own params and DIR's
+balanced.jsonl into the pipeline that it is called in, which is to be a clone of its own. It
+appends a line per split to benchmarks/results/real_labels_rounds.jsonl and skips those that have
+one.
+"""
+
+import argparse
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import study
+import yaml
+from real_labels import pair_logps, right_by, surface_margins
+
+from spa.files import read_table
+from spa.layout import Layout
+from spa.metrics import bootstrap, paired_difference
+from spa.models import load_policy
+from spa.param_files import load_compute
+from spa.records import Pair
+
+RESULTS = study.ROOT / "benchmarks" / "results" / "real_labels_rounds.jsonl"
+SOURCE = "data/raw/balanced.jsonl"
+POLICIES = ("0", "1", "2")
+PEERS = ("likelihood", "length", "surface")
+SETTING: dict[str, Any] = {
+    "split": {"source": SOURCE, "seed_pairs": 128, "gold": 160, "development": 2, "test": 2},
+    "rounds": {"1": {"prompts": 64}, "2": {"prompts": 64}},
+}
+Row = dict[str, Any]
+
+
+def run(data: Path, splits: Sequence[int]) -> None:
+    """Train two rounds on each split that has no result yet, and judge its held-out pairs."""
+    layout = Layout.find()
+    own = (study.ROOT / "spa" / "presets" / "own.yaml").read_text(encoding="utf-8")
+    shutil.copyfile(data / "balanced.jsonl", layout.root / SOURCE)
+    done = {row["split"] for row in study.read_results(RESULTS)}
+    for split in splits:
+        if split in done:
+            continue
+        params = study.merged(yaml.safe_load(own), {**SETTING, "seed": split})
+        study.reproduce(layout, params, [f"train@{POLICIES[-1]}"])
+        study.append(RESULTS, {"split": split, **_judged(layout)})
+        print(f"split {split}: done", flush=True)
+
+
+def _judged(layout: Layout) -> Row:
+    """Margins of the seed's pairs and of the held-out ones, by every policy and by its peers."""
+    pools = {name: read_table(layout.pool(name), Pair) for name in ("seed", "gold")}
+    base = _margins(layout, "base", [*pools["seed"], *pools["gold"]])
+    rounds = {name: _margins(layout, name, pools["gold"]) for name in POLICIES}
+    rows = {
+        name: [
+            {
+                "pair_id": pair.pair_id,
+                "prompt_id": pair.prompt_id,
+                "likelihood": base[pair.pair_id],
+                "length": len(pair.chosen) - len(pair.rejected),
+            }
+            for pair in pairs
+        ]
+        for name, pairs in pools.items()
+    }
+    for row, surface in zip(
+        rows["gold"], surface_margins(pools["seed"], pools["gold"]), strict=True
+    ):
+        row["surface"] = surface
+        for name, found in rounds.items():
+            row[f"round {name}"] = found[row["pair_id"]] - row["likelihood"]
+    return {"seed": rows["seed"], "held_out": rows["gold"]}
+
+
+def _margins(layout: Layout, policy: str, pairs: Sequence[Pair]) -> dict[str, float]:
+    """log pi(chosen) - log pi(rejected) of each pair, in nats."""
+    compute = load_compute(layout.compute)
+    logps = pair_logps(load_policy(layout.policy(policy), compute), pairs, compute)
+    return {pair.pair_id: a - b for pair, (a, b) in zip(pairs, logps, strict=True)}
+
+
+def table() -> str:
+    """All results so far as Markdown."""
+    pieces = study.read_results(RESULTS)
+    judges = (*(f"round {name}" for name in POLICIES), *PEERS)
+    prompts = [pair["prompt_id"] for piece in pieces for pair in piece["held_out"]]
+    right = {judge: [x for piece in pieces for x in right_by(judge, piece)] for judge in judges}
+    found = [bootstrap(right[judge], seed=0, clusters=prompts) for judge in judges]
+    body = [[str(len(pieces)), str(len(prompts)), *map(study.share, found)]]
+    last, first = judges[len(POLICIES) - 1], judges[0]
+    best = max(PEERS, key=lambda judge: sum(right[judge]))
+    gaps = [
+        [
+            f"{better} - {worse}",
+            study.percent(paired_difference(right[worse], right[better], seed=0, clusters=prompts)),
+        ]
+        for worse, better in ((first, last), (best, last))
+    ]
+    return (
+        study.markdown(
+            "Agreement with GPT-4 on held-out pairs, %", ["splits", "pairs", *judges], body
+        )
+        + "\n\n"
+        + study.markdown("What the rounds add, points", ["difference", "points"], gaps)
+        + "\n"
+    )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    commands = parser.add_subparsers(dest="command", required=True)
+    running = commands.add_parser("run", help="train two rounds a split and judge")
+    running.add_argument("--data", type=Path, required=True, help="folder of balanced.jsonl")
+    running.add_argument("--splits", type=int, nargs="+", default=[1, 2, 3])
+    commands.add_parser("table", help="print the tables")
+    arguments = parser.parse_args()
+    if arguments.command == "run":
+        run(arguments.data.resolve(), arguments.splits)
+    else:
+        print(table(), end="")
+
+
+if __name__ == "__main__":
+    main()
