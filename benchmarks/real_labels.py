@@ -5,8 +5,8 @@
 
 What it asks, of what, and how it is read: docs/studies.md. DIR holds balanced.jsonl and
 natural.jsonl, which are not part of the project (CC BY-NC 4.0); only ids and margins are written.
-The base comes from a pipeline that has run `spa base`. `run` appends a line per piece to
-benchmarks/results/real_labels.jsonl and skips those that have one.
+The base comes from a pipeline that has run `spa base`, and what it says is kept there. `run`
+appends a line per piece to benchmarks/results/real_labels.jsonl and skips those that have one.
 """
 
 import argparse
@@ -26,6 +26,7 @@ from spa.annotation.annotator import Answer, Comparison, log_odds
 from spa.annotation.llm import LlmAnnotator
 from spa.compute import Compute
 from spa.evaluation import pair_sequences
+from spa.files import read_json, write_json
 from spa.importing.pairs import read_pairs
 from spa.layout import Layout
 from spa.metrics import accuracy, bootstrap, paired_difference
@@ -70,7 +71,10 @@ def run(
         wanted = [(n, s) for n in labels for s in splits if (dataset, n, s) not in done]
         if not wanted:
             continue
-        known = _base_judges(load_policy(base_folder, compute), pairs, compute)
+        kept = layout.cache / "study-2" / f"{dataset}.json"
+        if not kept.exists():
+            write_json(kept, _base_judges(load_policy(base_folder, compute), pairs, compute))
+        known = read_json(kept)
         for count, split in wanted:
             row = _piece(base_folder, compute, pairs, known, count, split)
             where = {"dataset": dataset, "labels": count, "split": split}
@@ -103,7 +107,6 @@ def _base_judges(base: Policy, pairs: Sequence[Pair], compute: Compute) -> dict[
     )
     return {
         pair.pair_id: {
-            "logps": both,
             "likelihood": both[0] - both[1],
             "length": len(pair.chosen) - len(pair.rejected),
             "llm": log_odds(preference),

@@ -30,6 +30,7 @@ from spa.params import Params
 from spa.raw_data import draw_pools, read_raw_data
 from spa.records import (
     FlaggedPair,
+    FlaggedSeedPair,
     JudgedPair,
     Pair,
     Prompt,
@@ -168,6 +169,7 @@ def _pools(layout: Layout, params: Params, _: str) -> None:
     for name, questions in pools.rounds.items():
         write_table(layout.earlier(name), earlier, Prompt)
         earlier = [*earlier, *questions]
+    write_table(layout.flagged(0), [], FlaggedSeedPair)
     write_json(layout.flipped_seed, [])
     write_json(layout.reference_outputs, [])
 

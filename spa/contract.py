@@ -1,6 +1,7 @@
 """The schema of `filter` in params.yaml: the data contract of a round."""
 
-from typing import Literal
+from collections.abc import Iterable, Mapping
+from typing import Literal, Protocol
 
 from pydantic import field_validator
 
@@ -61,6 +62,28 @@ DEFAULT_CHECKS: dict[CheckName, Check] = {
 }
 """What is done where params name no action: exact reasons drop or stop, heuristic ones warn."""
 
+_OF_ROUNDS = ("tie", "overlap", "reused_prompt", "non_finite", "missing_end")
+
+
+def of_given_pairs(checks: Mapping[CheckName, Check]) -> dict[CheckName, Check]:
+    """Those of `checks` that a pair can meet as it was given, without scores and rounds."""
+    return {name: check for name, check in checks.items() if name not in _OF_ROUNDS}
+
+
+class Flagged(Protocol):
+    """A row of a file of flagged pairs."""
+
+    @property
+    def pair_id(self) -> str: ...
+    @property
+    def action(self) -> str: ...
+
+
+def left_out(flagged: Iterable[Flagged]) -> set[str]:
+    """Ids of the flagged pairs that are not trained on."""
+    return {pair.pair_id for pair in flagged if pair.action != "warn"}
+
+
 LIMITS: dict[CheckName, float] = {
     "near_identical": 0.95,
     "repetition": 0.5,
@@ -117,7 +140,8 @@ class Filter(Section):
     """`filter`: the data contract of a round's pairs."""
 
     checks: dict[CheckName, Check] = DEFAULT_CHECKS
-    """What is done with which pairs; a check that is not named has its default, `off` ends it."""
+    """What is done with which pairs of the rounds, and of the seed where no scores are needed; a
+    check that is not named has its default, `off` ends it."""
     max_flagged: Share = 0.5
     """The run stops where a larger share of the pairs is dropped."""
     min_kept: Count = 1

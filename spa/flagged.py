@@ -4,14 +4,14 @@ import math
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import get_args
+from typing import Any, get_args
 
 from spa.contract import GateName
 from spa.degeneracy import normalise, word_count
 from spa.errors import InputError
 from spa.files import read_table
 from spa.layout import Layout
-from spa.records import FlaggedPair, JudgedPair, Message, Response
+from spa.records import FlaggedPair, FlaggedSeedPair, JudgedPair, Message, Pair, Response
 
 
 @dataclass(frozen=True)
@@ -31,34 +31,36 @@ def rows_behind(layout: Layout, round: int, reason: str | None) -> list[Shown]:
 
     Args:
         layout: the pipeline.
-        round: the round.
+        round: the round; 0 is the seed, which has no gates.
         reason: None for all flagged pairs; a check (`cut`), a reason (`cut:chosen`), or a gate.
 
     Raises:
         InputError: the round has no such reason.
         ArtefactError: `filter` has not run.
     """
-    if reason is not None and reason in get_args(GateName):
+    if round and reason is not None and reason in get_args(GateName):
         if reason in ("chosen_longer", "margin_std"):
             return _behind_pairs(read_table(layout.kept(round), JudgedPair), reason)
         return _repeated_answers(read_table(layout.responses(round), Response), reason)
-    flagged = read_table(layout.flagged(round), FlaggedPair)
+    kind = FlaggedPair if round else FlaggedSeedPair
+    flagged: list[Any] = read_table(layout.flagged(round), kind)
     rows = [pair for pair in flagged if reason is None or _has(pair, reason)]
     if reason is not None and not rows:
-        known = sorted({r for pair in flagged for r in pair.reasons}) + list(get_args(GateName))
+        known = sorted({r for pair in flagged for r in pair.reasons})
+        known += list(get_args(GateName)) if round else []
         raise InputError(
             f"round {round}: found no row with reason {reason!r}; wanted one of {', '.join(known)}"
         )
     return [_shown(pair, pair.reasons, pair.action) for pair in rows]
 
 
-def _has(pair: FlaggedPair, reason: str) -> bool:
+def _has(pair: FlaggedPair | FlaggedSeedPair, reason: str) -> bool:
     return any(own == reason or own.split(":")[0] == reason for own in pair.reasons)
 
 
-def _shown(pair: JudgedPair, reasons: list[str], action: str) -> Shown:
+def _shown(pair: Pair, reasons: list[str], action: str) -> Shown:
     answers = {"chosen": pair.chosen, "rejected": pair.rejected}
-    margin = pair.margin if math.isfinite(pair.margin) else None
+    margin = pair.margin if isinstance(pair, JudgedPair) and math.isfinite(pair.margin) else None
     return Shown(pair.pair_id, pair.prompt, reasons, action, margin, answers)
 
 

@@ -117,6 +117,9 @@ class Layout:
         return self.round(round) / "kept.parquet"
 
     def flagged(self, round: str | int) -> Path:
+        """Pairs that a data check speaks against; round 0 is the seed, which `split` checks."""
+        if str(round) == "0":
+            return self.pools / "flagged_seed.parquet"
         return self.round(round) / "flagged.parquet"
 
     def checks(self, round: str | int) -> Path:

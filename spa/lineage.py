@@ -4,9 +4,10 @@ From a pair's lineage alone its reward can be computed anew: it holds the messag
 ids of both answers, and the folders and hashes of the models that read them.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from spa.contract import left_out
 from spa.errors import ArtefactError, InputError
 from spa.files import read_json, read_table
 from spa.layout import Layout
@@ -16,6 +17,7 @@ from spa.params import Params
 from spa.records import (
     SCHEMA_VERSION,
     FlaggedPair,
+    FlaggedSeedPair,
     JudgedPair,
     Pair,
     Prompt,
@@ -86,6 +88,8 @@ def pair_lineage(layout: Layout, params: Params, prefix: str) -> dict[str, Any]:
     else:
         found |= {"chosen": _given(pair, "chosen"), "rejected": _given(pair, "rejected")}
         found["label_turned_round"] = own in turned_labels(layout)
+        if name == "seed":
+            found["filter"] = _verdict(rows_of(layout.flagged(0), FlaggedSeedPair), own)
     if name in ("gold", "hidden_gold"):
         return found
     return found | _trained(layout, params, "0" if name == "seed" else name, own)
@@ -196,11 +200,16 @@ def _filter(layout: Layout, name: str, own: str) -> dict[str, Any] | None:
     if not layout.kept(name).is_file():
         return None
     kept = own in {pair.pair_id for pair in rows_of(layout.kept(name), JudgedPair)}
-    flags = [p for p in rows_of(layout.flagged(name), FlaggedPair) if p.pair_id == own]
+    return _verdict(rows_of(layout.flagged(name), FlaggedPair), own) | {"kept": kept}
+
+
+def _verdict(flagged: Sequence[FlaggedPair | FlaggedSeedPair], own: str) -> dict[str, Any]:
+    """What the data checks said of a pair."""
+    flag = next((pair for pair in flagged if pair.pair_id == own), None)
     return {
-        "kept": kept,
-        "action": flags[0].action if flags else None,
-        "reasons": flags[0].reasons if flags else [],
+        "kept": own not in left_out(flagged),
+        "action": flag.action if flag else None,
+        "reasons": flag.reasons if flag else [],
     }
 
 

@@ -53,6 +53,10 @@ _PAIR_FIELDS = [
     ("chosen_finish_reason", pa.string()),
     ("rejected_finish_reason", pa.string()),
 ]
+_FLAG_FIELDS = [
+    pa.field("reasons", pa.list_(pa.string())),
+    pa.field("action", pa.string()),
+]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -188,13 +192,17 @@ class FlaggedPair(JudgedPair):
     `action` is the strongest of its checks: `warn` keeps the pair, `drop` removes it.
     """
 
-    SCHEMA: ClassVar[pa.Schema] = pa.schema(
-        [
-            *JudgedPair.SCHEMA,
-            pa.field("reasons", pa.list_(pa.string())),
-            pa.field("action", pa.string()),
-        ]
-    )
+    SCHEMA: ClassVar[pa.Schema] = pa.schema([*JudgedPair.SCHEMA, *_FLAG_FIELDS])
+
+    reasons: list[str]
+    action: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class FlaggedSeedPair(Pair):
+    """A pair of the seed that at least one data check speaks against; see `FlaggedPair`."""
+
+    SCHEMA: ClassVar[pa.Schema] = pa.schema([*Pair.SCHEMA, *_FLAG_FIELDS])
 
     reasons: list[str]
     action: str

@@ -16,12 +16,15 @@ def main() -> None:
     """Draw seed pairs, prompts of every round and held-out sets from the raw data.
 
     A prompt is in one pool only, and all its pairs go with it. A new round changes no pool
-    that was there before.
+    that was there before. Seed pairs that a data check speaks against are flagged with the
+    reasons; those that filter.checks drops are not trained on.
     """
+    from spa.checks import enforce, run_checks
+    from spa.contract import of_given_pairs
     from spa.files import replace_folder, write_json, write_table
     from spa.manifest import write_manifest
     from spa.raw_data import draw_pools, flip_seed_labels, read_raw_data
-    from spa.records import Pair, Prompt
+    from spa.records import FlaggedSeedPair, Pair, Prompt
     from spa.tracking.stages import track
 
     with stage_context() as here:
@@ -30,6 +33,11 @@ def main() -> None:
             raw = read_raw_data(layout, split)
             pools = draw_pools(here.params, raw)
             seeds = flip_seed_labels(here.params, pools.seed)
+            outcome = run_checks(seeds, of_given_pairs(here.params.filter.checks))
+            flagged = [
+                FlaggedSeedPair(**flag.pair.row(), reasons=flag.reasons, action=flag.action)
+                for flag in outcome.flagged
+            ]
             pairs = {"seed": seeds, "gold": pools.gold, "hidden_gold": pools.hidden_gold}
             prompts = {"test": pools.test, "development": pools.development, **pools.rounds}
             with replace_folder(layout.pools) as folder:
@@ -38,6 +46,7 @@ def main() -> None:
                 for name, questions in prompts.items():
                     write_table(folder / layout.pool(name).name, questions, Prompt)
                 _write_earlier(folder, layout, pools.rounds)
+                write_table(folder / layout.flagged(0).name, flagged, FlaggedSeedPair)
                 turned = [b.pair_id for a, b in zip(pools.seed, seeds, strict=True) if a != b]
                 write_json(folder / layout.flipped_seed.name, turned)
                 given = reference_outputs((raw.instructions or [])[: split.test])
@@ -45,10 +54,17 @@ def main() -> None:
             counts = {name: len(own) for name, own in pairs.items()}
             counts |= {name: len(own) for name, own in prompts.items()}
             run.metrics({f"pool/{name}": count for name, count in counts.items()})
+            run.metrics({f"flag/{reason}": count for reason, count in outcome.counts.items()})
+            enforce(outcome, [], round=0)
         write_manifest(layout, "split")
         if raw.summary:
             print(f"split: {raw.summary}")
         print("split: " + ", ".join(f"{name} {count}" for name, count in counts.items()))
+        if outcome.dropped:
+            print(
+                f"warning: {outcome.dropped} of {len(seeds)} seed pairs are not trained on; "
+                "`spa flagged --round 0` says why"
+            )
 
 
 def _write_earlier(folder: Path, layout: "Layout", rounds: "dict[str, list[Prompt]]") -> None:

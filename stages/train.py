@@ -142,13 +142,15 @@ def token_pairs(here: Context, round: int, encoder: "Encoder") -> "list[TokenPai
     """
     import torch
 
+    from spa.contract import left_out
     from spa.encoding import TokenSequence
     from spa.files import read_table
     from spa.models import choose_dtype
-    from spa.records import JudgedPair, Pair, Response, Score
+    from spa.records import FlaggedSeedPair, JudgedPair, Pair, Response, Score
     from spa.token_pairs import TokenPair
 
     if round == 0:
+        out = left_out(read_table(here.layout.flagged(0), FlaggedSeedPair))
         return [
             TokenPair(
                 pair.pair_id,
@@ -156,6 +158,7 @@ def token_pairs(here: Context, round: int, encoder: "Encoder") -> "list[TokenPai
                 encoder.sequence(pair.prompt, pair.rejected, pair.rejected_finish_reason),
             )
             for pair in read_table(here.layout.pool("seed"), Pair)
+            if pair.pair_id not in out
         ]
     responses = read_table(here.layout.responses(round), Response)
     tokens = {r.response_id: list(r.token_ids) for r in responses}

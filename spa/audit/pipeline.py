@@ -13,7 +13,7 @@ from spa.audit.files import FileAudit
 from spa.audit.findings import Findings
 from spa.audit.pools import Rows, audit_evaluation, audit_pools
 from spa.audit.rounds import RoundAudit
-from spa.audit.training import audit_apart, audit_log
+from spa.audit.training import audit_apart, audit_log, audit_seed_flags
 from spa.dag import read_lock, read_stages
 from spa.errors import ArtefactError
 from spa.layout import Layout
@@ -82,7 +82,8 @@ def audit_rows(
     audit_apart(pools["seed"], pools, found)
     if layout.training_log(0).is_file():
         log = Rows(layout, layout.training_log(0), TrainingRow, found)
-        audit_log(log, pools["seed"]["pair_id"], params.for_round(0), 0, found)
+        trained = audit_seed_flags(layout, pools["seed"], found)
+        audit_log(log, trained, params.for_round(0), 0, found)
     for name in tqdm(rounds, desc="rounds", unit="round", disable=None):
         sampler = model(params.rounds[name].prev)
         own = RoundAudit(layout, params, int(name), pools, found, sampler=sampler)

@@ -3,8 +3,10 @@
 from collections.abc import Mapping
 
 from spa.audit.findings import Findings
-from spa.audit.pools import Rows
+from spa.audit.pools import Rows, check_ids
+from spa.layout import Layout
 from spa.params import Params
+from spa.records import FlaggedSeedPair
 from spa.schedule import make_batches, rate_factor
 
 
@@ -29,6 +31,19 @@ def audit_apart(rows: Rows, pools: Mapping[str, Rows], found: Findings) -> None:
             found.fault(rows.name, what, row)
         if where := labels.get((prompt, frozenset(answers))):
             found.fault(rows.name, f"trains on {own}, a gold pair of {where}", row)
+
+
+def audit_seed_flags(layout: Layout, seed: Rows, found: Findings) -> list[str]:
+    """Every flagged seed pair is a pair of the seed; returns the ids of those trained on."""
+    flagged = Rows(layout, layout.flagged(0), FlaggedSeedPair, found)
+    check_ids(flagged, found, pairs=True)
+    known = set(seed["pair_id"])
+    for row, own in enumerate(flagged["pair_id"], 1):
+        if own not in known:
+            found.fault(flagged.name, f"flags {own}, which is no pair of {seed.name}", row)
+    actions = zip(flagged["pair_id"], flagged["action"], strict=True)
+    out = {own for own, action in actions if action != "warn"}
+    return [own for own in seed["pair_id"] if own not in out]
 
 
 def audit_log(log: Rows, pairs: list[str], params: Params, round: int, found: Findings) -> None:

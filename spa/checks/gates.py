@@ -3,7 +3,7 @@
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 
@@ -97,17 +97,22 @@ def _verdict(name: str, number: float | None, gate: Gate) -> Verdict:
     return Verdict(name, number, gate.low, gate.high, verdict)
 
 
-def enforce(outcome: Outcome[JudgedPair], verdicts: Sequence[Verdict], *, round: int) -> None:
+def enforce(outcome: Outcome[Any], verdicts: Sequence[Verdict], *, round: int) -> None:
     """Stop the run where the data breaks the contract.
+
+    Args:
+        outcome: of the round's pairs.
+        verdicts: of its gates.
+        round: the round; 0 is the seed, which `split` draws.
 
     Raises:
         ContractError: names the number, the limit and the command that shows the rows.
     """
     if outcome.stopping:
-        reason = outcome.stopping[0]
+        reason, where = outcome.stopping[0], f"filter@{round}" if round else "split"
         first = next(f.pair.pair_id for f in outcome.flagged if reason in f.reasons)
         raise ContractError(
-            f"filter@{round}: found {outcome.counts[reason]} pairs with {reason}, first {first}; "
+            f"{where}: found {outcome.counts[reason]} pairs with {reason}, first {first}; "
             f"wanted none, as its action in params.yaml (filter.checks) is stop; "
             f"`spa flagged --round {round} --reason {reason}` shows them"
         )

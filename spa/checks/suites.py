@@ -16,13 +16,10 @@ from great_expectations.expectations.core import (
 )
 
 from spa.checks.measures import SIDES
-from spa.contract import DEFAULT_CHECKS, LIMITS, Action, Check, CheckName
+from spa.contract import DEFAULT_CHECKS, LIMITS, Action, Check, CheckName, of_given_pairs
 
-_OF_ROUNDS = ("tie", "overlap", "reused_prompt", "non_finite", "missing_end")
-INPUT_CHECKS: dict[CheckName, Check] = {
-    name: check for name, check in DEFAULT_CHECKS.items() if name not in _OF_ROUNDS
-}
-"""The checks of a user's own pairs, as they come; those on scores and rounds come later."""
+INPUT_CHECKS = of_given_pairs(DEFAULT_CHECKS)
+"""The checks of a user's own file, of which no params are known."""
 
 _JUDGED = ("tie", "non_finite", "missing_end")
 """Checks that only pairs with scores can meet."""

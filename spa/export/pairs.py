@@ -6,12 +6,21 @@ from typing import ClassVar, Literal
 
 import pyarrow as pa
 
+from spa.contract import left_out
 from spa.export.ancestry import rounds_of
 from spa.export.sources import Sources
 from spa.files import read_json, read_table
 from spa.layout import Layout
 from spa.params import Params
-from spa.records import FinishReason, FlaggedPair, JudgedPair, Message, Pair, Record
+from spa.records import (
+    FinishReason,
+    FlaggedPair,
+    FlaggedSeedPair,
+    JudgedPair,
+    Message,
+    Pair,
+    Record,
+)
 
 Decision = Literal["kept", "warned", "dropped"]
 
@@ -79,8 +88,9 @@ def read_pairs(sources: Sources, layout: Layout, params: Params, round: int) -> 
     Raises:
         ArtefactError: a file is missing, or is not the one that its stage wrote.
     """
-    trained, dropped = {}, []
-    if seed := _seed(sources, layout):
+    trained = {}
+    seed, dropped = _seed(sources, layout)
+    if seed:
         trained["seed"] = seed
     for number in rounds_of(params, round):
         kept, left = _judged(sources, layout, number)
@@ -89,27 +99,41 @@ def read_pairs(sources: Sources, layout: Layout, params: Params, round: int) -> 
     return PublishedPairs(trained, dropped)
 
 
-def _seed(sources: Sources, layout: Layout) -> list[PublishedPair]:
+def _seed(sources: Sources, layout: Layout) -> tuple[list[PublishedPair], list[PublishedPair]]:
+    """The seed's pairs that are trained on, and those that are not."""
     turned = set(read_json(sources.file(layout.flipped_seed)))
     pairs = read_table(sources.file(layout.pool("seed")), Pair)
-    return [_publish(pair, 0, "kept", (), turned=pair.pair_id in turned) for pair in pairs]
+    flagged = read_table(sources.file(layout.flagged(0)), FlaggedSeedPair)
+    out = left_out(flagged)
+    kept = [pair for pair in pairs if pair.pair_id not in out]
+    return _decided(0, kept, flagged, turned)
 
 
 def _judged(
     sources: Sources, layout: Layout, round: int
 ) -> tuple[list[PublishedPair], list[PublishedPair]]:
+    """A round's pairs that are trained on, and those that are not."""
     kept = read_table(sources.file(layout.kept(round)), JudgedPair)
     flagged = read_table(sources.file(layout.flagged(round)), FlaggedPair)
+    return _decided(round, kept, flagged, {p.pair_id for p in [*kept, *flagged] if p.margin < 0})
+
+
+def _decided(
+    round: int,
+    kept: Sequence[Pair],
+    flagged: Sequence[FlaggedPair | FlaggedSeedPair],
+    turned: Collection[str],
+) -> tuple[list[PublishedPair], list[PublishedPair]]:
     reasons = {pair.pair_id: pair.reasons for pair in flagged}
     ids = {pair.pair_id for pair in kept}
     return (
         [
-            _publish(pair, round, "warned" if own else "kept", own, turned=pair.margin < 0)
+            _publish(pair, round, "warned" if own else "kept", own, turned=pair.pair_id in turned)
             for pair in kept
             for own in [reasons.get(pair.pair_id, [])]
         ],
         [
-            _publish(pair, round, "dropped", pair.reasons, turned=pair.margin < 0)
+            _publish(pair, round, "dropped", pair.reasons, turned=pair.pair_id in turned)
             for pair in flagged
             if pair.pair_id not in ids
         ],

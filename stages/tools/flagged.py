@@ -4,9 +4,12 @@ from typing import Annotated
 
 import typer
 
-from stages._context import RoundOption, stage_context
+from stages._context import stage_context
 from stages._terminal import plain
 
+FlaggedRound = Annotated[
+    int, typer.Option("--round", min=0, help="Round whose rows are shown; 0 is the human seed.")
+]
 Reason = Annotated[
     str | None,
     typer.Option(help="Only rows with this check (cut), reason (cut:chosen), or behind this gate."),
@@ -14,8 +17,8 @@ Reason = Annotated[
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")]
 
 
-def main(round: RoundOption, reason: Reason = None, as_json: Json = False) -> None:
-    """Show the pairs that `filter` flagged, each with its reasons and what followed.
+def main(round: FlaggedRound, reason: Reason = None, as_json: Json = False) -> None:
+    """Show the pairs that `filter` flagged, or `split` in the seed, with reasons and what followed.
 
     With a gate of filter.gates as reason: the kept pairs whose chosen answer is longer
     (chosen_longer), the kept pairs by margin, least first (margin_std), or the answers given
@@ -26,7 +29,7 @@ def main(round: RoundOption, reason: Reason = None, as_json: Json = False) -> No
 
     from spa.flagged import rows_behind
 
-    with stage_context(round, tool=True) as here:
+    with stage_context(round or None, tool=True) as here:
         rows = rows_behind(here.layout, round, reason)
     if as_json:
         print(json.dumps({"round": round, "reason": reason, "rows": [asdict(row) for row in rows]}))

@@ -22,7 +22,7 @@ from spa.lineage import pair_lineage, pick
 from spa.logprobs import score
 from spa.models import load_policy, model_hash
 from spa.param_files import load_params
-from spa.records import JudgedPair, Message, Pair, Prompt, Response, Score
+from spa.records import FlaggedSeedPair, JudgedPair, Message, Pair, Prompt, Response, Score
 from spa.scoring import response_logps
 from spa.withdrawal import prompt_lineage
 from tests.pipeline.tiny_params import write_pipeline
@@ -124,6 +124,16 @@ def test_a_seed_pair_leads_to_its_labelled_row(run: Layout) -> None:
     assert json.loads(line)["chosen"] == pair.chosen
     assert told["trained"]["round"] == "0"
     assert told["training_reference"]["round"] == "base"
+    assert told["filter"] == {"kept": True, "action": None, "reasons": []}
+
+
+def test_a_seed_pair_that_was_dropped_says_why(run: Layout) -> None:
+    pair = read_table(run.pool("seed"), Pair)[2]
+    flag = FlaggedSeedPair(**pair.row(), reasons=["empty:chosen"], action="drop")
+    write_table(run.flagged(0), [flag], FlaggedSeedPair)
+    told = pair_lineage(run, load_params(run.params), pair.pair_id)
+    write_table(run.flagged(0), [], FlaggedSeedPair)
+    assert told["filter"] == {"kept": False, "action": "drop", "reasons": ["empty:chosen"]}
 
 
 def test_a_prompt_of_round_1_reaches_its_policy_and_the_ones_built_on_it(run: Layout) -> None:

@@ -1,7 +1,9 @@
 """Every edited row is named, whatever the records say of its file."""
 
 from collections.abc import Callable
+from typing import Any
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from safetensors.numpy import load_file, save_file
@@ -143,6 +145,24 @@ def test_an_edit_is_named_by_file_and_row_and_after_forging_by_row_and_root(
 def test_a_flag_taken_away_is_named_where_its_pair_should_be_kept(rows: Layout) -> None:
     edit(rows.flagged(2), lambda own: own[:1])
     assert by_rows_alone(rows, "data/round-2/kept.parquet") == {7}
+
+
+def _flag(layout: Layout, row: dict[str, Any]) -> None:
+    """Say that a check has taken a pair out of the seed."""
+    table = pq.read_table(layout.flagged(0))
+    flag = {**row, "reasons": ["identical"], "action": "drop"}
+    pq.write_table(pa.Table.from_pylist([flag], schema=table.schema), layout.flagged(0))
+
+
+def test_a_flag_put_on_a_seed_pair_is_named_where_it_was_trained_on(rows: Layout) -> None:
+    _flag(rows, pq.read_table(rows.pool("seed")).to_pylist()[0])
+    assert by_rows_alone(rows, "data/pools/flagged_seed.parquet") == set()
+    assert by_rows_alone(rows, "data/round-0/training_log.parquet")
+
+
+def test_a_flag_on_a_pair_that_is_not_in_the_seed_is_named(rows: Layout) -> None:
+    _flag(rows, pq.read_table(rows.pool("gold")).to_pylist()[0])
+    assert by_rows_alone(rows, "data/pools/flagged_seed.parquet") == {1}
 
 
 def test_a_held_out_prompt_in_a_pool_is_named(run: Layout) -> None:

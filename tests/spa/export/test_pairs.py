@@ -13,7 +13,7 @@ from spa.files import read_table, write_json, write_table
 from spa.layout import Layout
 from spa.param_files import load_params
 from spa.params import Params
-from spa.records import FlaggedPair, JudgedPair, Pair
+from spa.records import FlaggedPair, FlaggedSeedPair, JudgedPair, Pair
 from tests.exported_run import copy_run, record
 
 
@@ -68,6 +68,26 @@ def test_labels_turned_on_purpose_are_marked(exported_run: Layout, tmp_path: Pat
     found = _published(run)
     assert [n for n, p in enumerate(found["seed"]) if p.label_turned_round] == [3]
     assert [n for n, p in enumerate(found["round-2"]) if p.label_turned_round] == [1]
+
+
+def test_a_seed_pair_is_published_with_what_the_checks_said(
+    exported_run: Layout, tmp_path: Path
+) -> None:
+    run = copy_run(exported_run, tmp_path / "run")
+    seed = read_table(run.pool("seed"), Pair)
+    flags = [("cut:rejected", "warn"), ("identical", "drop")]
+    flagged = [
+        FlaggedSeedPair(**pair.row(), reasons=[reason], action=action)
+        for pair, (reason, action) in zip(seed, flags, strict=False)
+    ]
+    write_table(run.flagged(0), flagged, FlaggedSeedPair)
+    record(run)
+    found = _published(run, 0)
+    assert [p.pair_id for p in found["seed"]] == [p.pair_id for p in seed if p != seed[1]]
+    assert (found["seed"][0].decision, found["seed"][0].reasons) == ("warned", ["cut:rejected"])
+    (dropped,) = found["dropped"]
+    assert (dropped.pair_id, dropped.decision) == (seed[1].pair_id, "dropped")
+    assert dropped.reasons == ["identical"]
 
 
 def test_round_0_has_the_seed_alone(exported_run: Layout) -> None:

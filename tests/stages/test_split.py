@@ -1,0 +1,94 @@
+"""The stage split: seed pairs that a check speaks against are flagged, and not trained on."""
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from spa.errors import ContractError
+from spa.files import read_table
+from spa.flagged import rows_behind
+from spa.layout import Layout
+from spa.models import load_encoder
+from spa.records import FlaggedSeedPair, Pair
+from stages import split, train
+from stages._context import stage_context
+from tests.pipeline.tiny_params import write_pipeline
+
+GOOD = "Yeast eats the sugar of the flour, and its gas slowly lifts the dough."
+OTHER = "There is air in it, as bakers beat the batter until bubbles fill it all."
+BAD = {
+    "identical": {"chosen": GOOD, "rejected": GOOD},
+    "empty:rejected": {"chosen": GOOD, "rejected": ""},
+    "blank:chosen": {"chosen": " \n", "rejected": OTHER},
+    "template_leak:chosen": {"chosen": f"<|im_start|>{GOOD}", "rejected": OTHER},
+}
+
+
+def _question(number: int) -> str:
+    return f"Why does bread number {number} rise?"
+
+
+@pytest.fixture
+def layout(
+    tmp_path: Path, tiny_folder: Path, database: Path, monkeypatch: pytest.MonkeyPatch
+) -> Layout:
+    """All labelled pairs are the seed: 24 good ones, one of each fault, and a contradiction."""
+    good = [{"chosen": GOOD, "rejected": OTHER}] * 24
+    pairs = [{"prompt": _question(n), **row} for n, row in enumerate([*good, *BAD.values()])]
+    pairs += [{"prompt": _question(99), "chosen": a, "rejected": b} for a, b in _both_ways()]
+    layout = Layout(write_pipeline(tmp_path, tiny_folder))
+    (layout.raw / "pairs.jsonl").write_text("".join(json.dumps(row) + "\n" for row in pairs))
+    _change(layout, "split", seed_pairs=len(pairs), gold=0)
+    shutil.copy(database, layout.root)
+    monkeypatch.chdir(layout.root)
+    return layout
+
+
+def _both_ways() -> list[tuple[str, str]]:
+    return [(GOOD, OTHER), (OTHER, GOOD)]
+
+
+def _change(layout: Layout, section: str, **values: Any) -> None:
+    params = yaml.safe_load(layout.params.read_text())
+    params[section] |= values
+    layout.params.write_text(yaml.safe_dump(params, sort_keys=False))
+
+
+def test_each_fault_of_the_seed_is_flagged_and_no_good_pair(
+    layout: Layout, capsys: pytest.CaptureFixture[str]
+) -> None:
+    split.main()
+    flagged = read_table(layout.flagged(0), FlaggedSeedPair)
+    found = sorted((pair.reasons[0], pair.action) for pair in flagged)
+    assert found == sorted((name, "drop") for name in [*BAD, "contradiction", "contradiction"])
+    assert len(read_table(layout.pool("seed"), Pair)) == 30, "none is lost"
+    told = capsys.readouterr().out
+    assert "6 of 30 seed pairs are not trained on; `spa flagged --round 0` says why" in told
+
+
+def test_what_is_dropped_is_not_trained_on(layout: Layout, tiny_folder: Path) -> None:
+    split.main()
+    with stage_context() as here:
+        trained = {pair.pair_id for pair in train.token_pairs(here, 0, load_encoder(tiny_folder))}
+    seed = {pair.pair_id for pair in read_table(layout.pool("seed"), Pair)}
+    flagged = {pair.pair_id for pair in read_table(layout.flagged(0), FlaggedSeedPair)}
+    assert len(trained) == 24
+    assert trained == seed - flagged
+
+
+def test_a_check_can_warn_or_be_off_or_stop(layout: Layout, tiny_folder: Path) -> None:
+    _change(layout, "filter", checks={"identical": {"action": "warn"}, "empty": {"action": "off"}})
+    split.main()
+    actions = {p.reasons[0]: p.action for p in read_table(layout.flagged(0), FlaggedSeedPair)}
+    assert actions.pop("length_ratio") == "warn", "an empty answer is very short as well"
+    assert actions == {"identical": "warn", "template_leak:chosen": "drop", "contradiction": "drop"}
+    with stage_context() as here:
+        assert len(train.token_pairs(here, 0, load_encoder(tiny_folder))) == 24 + 3
+    _change(layout, "filter", checks={"identical": {"action": "stop"}})
+    with pytest.raises(ContractError, match=r"split: found 1 pairs with identical, first \w+;"):
+        split.main()
+    assert [row.action for row in rows_behind(layout, 0, "identical")] == ["stop"]
