@@ -2,13 +2,15 @@
 
 import csv
 import io
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from spa.contract import left_out
 from spa.errors import ArtefactError
 from spa.files import read_json
 from spa.layout import Layout
-from spa.records import SCHEMA_VERSION
+from spa.records import SCHEMA_VERSION, FlaggedSeedPair, Pair
 
 EVALUATION = (
     "win_rate",
@@ -127,6 +129,28 @@ def gains_in_words(rows: Sequence[Row], last: str) -> list[str]:
         f"{last} is {told} round 0.",
         f"The cheap rival, the seed policy amplified without training (gamma "
         f"{rival.get('gamma', 0):g}), has {rival['win_rate']:.1%}; round {last} {verdict}.",
+    ]
+
+
+def seed_flags(seed: Sequence[Pair], flagged: Sequence[FlaggedSeedPair]) -> Row:
+    """How many pairs the seed has, how many of them are not trained on, and pairs per reason."""
+    reasons = Counter(reason for pair in flagged for reason in pair.reasons)
+    return {
+        "pairs": len(seed),
+        "dropped": len(left_out(flagged)),
+        "reasons": dict(sorted(reasons.items())),
+    }
+
+
+def seed_in_words(flags: Row) -> list[str]:
+    """A sentence on the seed's pairs, where a data check took some of them out."""
+    if not flags["dropped"]:
+        return []
+    reasons = ", ".join(f"{reason} {count}" for reason, count in flags["reasons"].items())
+    return [
+        f"{flags['dropped']} of {flags['pairs']} seed pairs were not trained on, as data checks "
+        f"speak against them (reasons of all flagged ones: {reasons}); `spa flagged --round 0` "
+        "shows them."
     ]
 
 

@@ -18,7 +18,7 @@ def main() -> None:
     from spa.page.contents import Words, read_page
     from spa.page.render import render
     from spa.panel import panel_in_words, read_panel
-    from spa.records import TrainingRow
+    from spa.records import FlaggedSeedPair, Pair, TrainingRow
     from spa.tracking.registry import log_policies
     from spa.tracking.rounds import log_artifacts, log_rounds
 
@@ -27,13 +27,25 @@ def main() -> None:
         rows = report.read_rows(layout, rounds)
         log = read_table(layout.training_log(0), TrainingRow)
         noise = seed_noise(log, read_json(layout.flipped_seed))
+        flags = report.seed_flags(
+            read_table(layout.pool("seed"), Pair), read_table(layout.flagged(0), FlaggedSeedPair)
+        )
         panel = read_panel(layout, rounds)
         checked = {row["round"]: health(row) for row in rows if row["round"].isdigit()}
-        summary = {**report.summary(rows), "seed_noise": noise, "panel": panel, "health": checked}
+        summary = {
+            **report.summary(rows),
+            "seed_flags": flags,
+            "seed_noise": noise,
+            "panel": panel,
+            "health": checked,
+        }
         flipped = here.params.split.flip_seed_labels
         words = Words(
             rounds=[*report.in_words(rows), *panel_in_words(panel)],
-            judges=report.judges_in_words(rows, flipped=flipped, noise=noise),
+            judges=[
+                *report.seed_in_words(flags),
+                *report.judges_in_words(rows, flipped=flipped, noise=noise),
+            ],
             health=[found["words"] for found in checked.values()],
         )
         page = read_page(layout, here.params, rows, summary, words)

@@ -8,6 +8,7 @@ import pytest
 from spa import report
 from spa.errors import ArtefactError
 from spa.layout import Layout
+from spa.records import FlaggedSeedPair, Message, Pair
 from tests.finished_run import write_finished_run
 
 PROMISED = {
@@ -90,3 +91,31 @@ def test_what_round_zeros_detector_made_of_turned_labels_is_said(layout: Layout)
     assert "40% of the seed's labels were turned round" in said
     assert "AUROC of 0.61" in said
     assert "AUROC" not in " ".join(report.judges_in_words(rows, flipped=0.4))
+
+
+def _seed_pair(number: int) -> Pair:
+    prompt: list[Message] = [{"role": "user", "content": f"Question {number}?"}]
+    return Pair(
+        pair_id=f"p{number}",
+        prompt_id=f"q{number}",
+        prompt=prompt,
+        chosen="yes",
+        rejected="no",
+        chosen_finish_reason="stop",
+        rejected_finish_reason="stop",
+    )
+
+
+def test_seed_pairs_that_were_not_trained_on_are_told() -> None:
+    seed = [_seed_pair(number) for number in range(5)]
+    said = [(["cut:chosen"], "warn"), (["identical", "near_identical"], "drop")]
+    flagged = [
+        FlaggedSeedPair(**pair.row(), reasons=reasons, action=action)
+        for pair, (reasons, action) in zip(seed, said, strict=False)
+    ]
+    flags = report.seed_flags(seed, flagged)
+    reasons = {"cut:chosen": 1, "identical": 1, "near_identical": 1}
+    assert flags == {"pairs": 5, "dropped": 1, "reasons": reasons}
+    (sentence,) = report.seed_in_words(flags)
+    assert sentence.startswith("1 of 5 seed pairs were not trained on")
+    assert report.seed_in_words(report.seed_flags(seed, flagged[:1])) == []
