@@ -1,6 +1,14 @@
 """Stage `report`: one page and table of all rounds, and MLflow's curves over rounds."""
 
+from typing import TYPE_CHECKING
+
 from stages._context import stage_context
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from spa.layout import Layout
+    from spa.page.contents import Page
 
 
 def main() -> None:
@@ -11,7 +19,6 @@ def main() -> None:
     """
     from spa import report
     from spa.calibration import seed_noise
-    from spa.drawing import save_png
     from spa.files import read_json, read_table, replace_file, write_json
     from spa.length_guard import health
     from spa.manifest import write_manifest
@@ -52,10 +59,7 @@ def main() -> None:
         write_json(layout.report / "summary.json", summary)
         with replace_file(layout.report / "rounds.csv") as file:
             file.write_text(report.to_csv(rows), encoding="utf-8")
-        pictures = {layout.report / f"{name}.png": plots for name, plots in page.plots.items()}
-        for path, plots in pictures.items():
-            with replace_file(path) as file:
-                save_png(plots, file)
+        pictures = draw(layout, page)
         index = layout.report / "index.html"
         with replace_file(index) as file:
             file.write_text(render(page), encoding="utf-8")
@@ -66,3 +70,16 @@ def main() -> None:
         print(report.to_table(rows))
         print("\n".join(["", *words.rounds, *words.judges, *words.health]))
         print(f"\nThe report: {layout.show(index)}")
+
+
+def draw(layout: "Layout", page: "Page") -> "list[Path]":
+    """Write the page's pictures beside it; returns their files."""
+    from spa.drawing import save_png
+    from spa.files import replace_file
+
+    files = []
+    for name, plots in page.plots.items():
+        files.append(layout.report / f"{name}.png")
+        with replace_file(files[-1]) as file:
+            save_png(plots, file)
+    return files
