@@ -19,7 +19,7 @@ def main() -> None:
     that was there before. Seed pairs that a data check speaks against are flagged with the
     reasons; those that filter.checks drops are not trained on.
     """
-    from spa.checks import enforce, run_checks
+    from spa.checks import enforce, judge_dropped, run_checks
     from spa.contract import of_given_pairs
     from spa.files import replace_folder, write_json, write_table
     from spa.manifest import write_manifest
@@ -55,7 +55,7 @@ def main() -> None:
             counts |= {name: len(own) for name, own in prompts.items()}
             run.metrics({f"pool/{name}": count for name, count in counts.items()})
             run.metrics({f"flag/{reason}": count for reason, count in outcome.counts.items()})
-            enforce(outcome, [], round=0)
+            enforce(outcome, [judge_dropped(outcome, here.params.filter)], round=0)
         write_manifest(layout, "split")
         if raw.summary:
             print(f"split: {raw.summary}")

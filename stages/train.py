@@ -1,6 +1,6 @@
 """Stages `seed` and `train@N`: train the policy of a round."""
 
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from spa.encoding import Encoder
     from spa.params import Train
     from spa.token_pairs import TokenPair
+    from spa.training import Trainer
 
 TrainRound = Annotated[
     int, typer.Option("--round", min=0, help="Round to train; 0 is the human seed.")
@@ -31,11 +32,10 @@ def main(round: TrainRound) -> None:
     from spa import processes
     from spa.files import replace_folder, write_table
     from spa.manifest import write_manifest
-    from spa.models import choose_dtype, choose_train_pairs, load_policy, model_hash, save_policy
+    from spa.models import load_policy, model_hash, save_policy
     from spa.records import TrainingRow
     from spa.tracking.rounds import training_curves
     from spa.tracking.stages import child_name, silent, track
-    from spa.training import Trainer
 
     first = processes.is_first()
     with stage_context(round, stage="train" if first else None) as here:
@@ -49,19 +49,7 @@ def main(round: TrainRound) -> None:
         source = layout.policy("base" if round == 0 else here.params.round(round).prev)
         policy = load_policy(source, here.compute, dtype=torch.float32)
         pairs = token_pairs(here, round, policy.encoder)
-        trainer = Trainer(
-            policy.model,
-            settings,
-            seed=here.params.seed,
-            round=round,
-            load_reference=lambda: load_policy(source, here.compute, dtype=torch.float32).model,
-            token_budget=here.compute.score_tokens,
-            micro_pairs=choose_train_pairs(here.compute),
-            bfloat16=choose_dtype(here.compute) is torch.bfloat16,
-            recompute=here.compute.recompute_activations,
-            sharded=here.compute.shard,
-            checkpoints=checkpoints(here, round, source, settings, pairs),
-        )
+        trainer = make_trainer(here, round, policy.model, source, pairs)
         name = "seed" if round == 0 else "train"
         logged = settings.model_dump(by_alias=True)
         with track(layout, name, round, logged) if first else silent() as run:
@@ -81,6 +69,31 @@ def main(round: TrainRound) -> None:
         write_manifest(layout, child_name(name, round))
         steps, softened = log[-1].step + 1, sum(row.refined for row in log)
         print(f"train@{round}: {steps} steps on {len(log)} pairs, {softened} labels softened")
+
+
+def make_trainer(
+    here: Context, round: int, model: Any, source: "Path", pairs: "list[TokenPair]"
+) -> "Trainer":
+    """What trains `model`, read from the folder `source`, as params and compute.yaml say."""
+    import torch
+
+    from spa.models import choose_dtype, choose_train_pairs, load_policy
+    from spa.training import Trainer
+
+    compute, settings = here.compute, here.params.train
+    return Trainer(
+        model,
+        settings,
+        seed=here.params.seed,
+        round=round,
+        load_reference=lambda: load_policy(source, compute, dtype=torch.float32).model,
+        token_budget=compute.score_tokens,
+        micro_pairs=choose_train_pairs(compute),
+        bfloat16=choose_dtype(compute) is torch.bfloat16,
+        recompute=compute.recompute_activations,
+        sharded=compute.shard,
+        checkpoints=checkpoints(here, round, source, settings, pairs),
+    )
 
 
 def is_launcher(here: Context, round: int) -> bool:

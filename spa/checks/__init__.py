@@ -1,6 +1,6 @@
 """The data contract: what is measured, what is expected of it, and what follows."""
 
-from spa.checks.gates import enforce, judge_gates
+from spa.checks.gates import enforce, judge_dropped, judge_gates
 from spa.checks.measures import Known, prompt_key
 from spa.checks.running import Flag, Outcome, run_checks
 from spa.checks.suites import INPUT_CHECKS
@@ -11,6 +11,7 @@ __all__ = [
     "Known",
     "Outcome",
     "enforce",
+    "judge_dropped",
     "judge_gates",
     "prompt_key",
     "run_checks",

@@ -68,10 +68,9 @@ def judge_gates(
     outcome: Outcome[JudgedPair], responses: Sequence[Response], settings: Filter
 ) -> list[Verdict]:
     """Every gate of a round that is on, `max_flagged` and `min_kept` first."""
-    kept, total = outcome.kept, len(outcome.kept) + outcome.dropped
-    share = outcome.dropped / total if total else 0.0
+    kept = outcome.kept
     found = [
-        _verdict("max_flagged", share, Gate(action="stop", high=settings.max_flagged)),
+        judge_dropped(outcome, settings),
         _verdict("min_kept", len(kept), Gate(action="stop", low=settings.min_kept)),
     ]
     margins = [pair.margin for pair in kept if np.isfinite(pair.margin)]
@@ -86,6 +85,13 @@ def judge_gates(
             rows, number = figures[name]
             found.append(_verdict(name, number if rows >= FEWEST else None, gate))
     return found
+
+
+def judge_dropped(outcome: Outcome[Any], settings: Filter) -> Verdict:
+    """The gate `max_flagged`, which the seed has as well."""
+    total = len(outcome.kept) + outcome.dropped
+    share = outcome.dropped / total if total else 0.0
+    return _verdict("max_flagged", share, Gate(action="stop", high=settings.max_flagged))
 
 
 def _verdict(name: str, number: float | None, gate: Gate) -> Verdict:
@@ -109,10 +115,10 @@ def enforce(outcome: Outcome[Any], verdicts: Sequence[Verdict], *, round: int) -
         ContractError: names the number, the limit and the command that shows the rows.
     """
     if outcome.stopping:
-        reason, where = outcome.stopping[0], f"filter@{round}" if round else "split"
+        reason = outcome.stopping[0]
         first = next(f.pair.pair_id for f in outcome.flagged if reason in f.reasons)
         raise ContractError(
-            f"{where}: found {outcome.counts[reason]} pairs with {reason}, first {first}; "
+            f"{_stage(round)}: found {outcome.counts[reason]} pairs with {reason}, first {first}; "
             f"wanted none, as its action in params.yaml (filter.checks) is stop; "
             f"`spa flagged --round {round} --reason {reason}` shows them"
         )
@@ -141,6 +147,10 @@ def enforce_files(checked: Iterable[tuple[Suite, Sequence[Sequence[int]]]], *, r
                 )
 
 
+def _stage(round: int) -> str:
+    return f"filter@{round}" if round else "split"
+
+
 def limits(low: float | None, high: float | None) -> str:
     """What a gate believes, in words."""
     said = [f"at least {low:g}"] if low is not None else []
@@ -158,7 +168,7 @@ def describe(verdict: Verdict, counts: Mapping[str, int], *, round: int) -> str:
     }.get(verdict.gate, verdict.gate)
     reasons = ", ".join(f"{reason} {count}" for reason, count in counts.items()) or "none"
     return (
-        f"filter@{round}: {what} is {verdict.number:.4g}; wanted "
+        f"{_stage(round)}: {what} is {verdict.number:.4g}; wanted "
         f"{limits(verdict.low, verdict.high)} ({key} in params.yaml); "
         f"{f'reasons: {reasons}; ' if own else ''}"
         f"`spa flagged --round {round}{'' if own else f' --reason {verdict.gate}'}` shows the rows"

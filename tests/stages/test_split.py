@@ -80,6 +80,14 @@ def test_what_is_dropped_is_not_trained_on(layout: Layout, tiny_folder: Path) ->
     assert trained == seed - flagged
 
 
+def test_too_large_a_share_stops_and_the_flagged_rows_stay(layout: Layout) -> None:
+    _change(layout, "filter", max_flagged=0.19)
+    said = r"split: the share of pairs that are dropped is 0\.2; wanted at most 0\.19 .*--round 0"
+    with pytest.raises(ContractError, match=said):
+        split.main()
+    assert len(rows_behind(layout, 0, None)) == 6
+
+
 def test_a_check_can_warn_or_be_off_or_stop(layout: Layout, tiny_folder: Path) -> None:
     _change(layout, "filter", checks={"identical": {"action": "warn"}, "empty": {"action": "off"}})
     split.main()
