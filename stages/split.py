@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING, Any
 from stages._context import stage_context
 
 if TYPE_CHECKING:
+    from spa.checks import Outcome
+    from spa.contract import Filter
     from spa.importing.instructions import Instruction
     from spa.layout import Layout
-    from spa.records import Prompt
+    from spa.records import Pair, Prompt
 
 
 def main() -> None:
@@ -19,8 +21,6 @@ def main() -> None:
     that was there before. Seed pairs that a data check speaks against are flagged with the
     reasons; those that filter.checks drops are not trained on.
     """
-    from spa.checks import enforce, judge_dropped, run_checks
-    from spa.contract import of_given_pairs
     from spa.files import replace_folder, write_json, write_table
     from spa.manifest import write_manifest
     from spa.raw_data import draw_pools, flip_seed_labels, read_raw_data
@@ -33,7 +33,7 @@ def main() -> None:
             raw = read_raw_data(layout, split)
             pools = draw_pools(here.params, raw)
             seeds = flip_seed_labels(here.params, pools.seed)
-            outcome = run_checks(seeds, of_given_pairs(here.params.filter.checks))
+            outcome = check_seed(seeds, here.params.filter)
             flagged = [
                 FlaggedSeedPair(**flag.pair.row(), reasons=flag.reasons, action=flag.action)
                 for flag in outcome.flagged
@@ -55,7 +55,7 @@ def main() -> None:
             counts |= {name: len(own) for name, own in prompts.items()}
             run.metrics({f"pool/{name}": count for name, count in counts.items()})
             run.metrics({f"flag/{reason}": count for reason, count in outcome.counts.items()})
-            enforce(outcome, [judge_dropped(outcome, here.params.filter)], round=0)
+            stop_if_broken(outcome, here.params.filter)
         write_manifest(layout, "split")
         if raw.summary:
             print(f"split: {raw.summary}")
@@ -65,6 +65,22 @@ def main() -> None:
                 f"warning: {outcome.dropped} of {len(seeds)} seed pairs are not trained on; "
                 "`spa flagged --round 0` says why"
             )
+
+
+def check_seed(seeds: "Sequence[Pair]", settings: "Filter") -> "Outcome[Pair]":
+    """Hold seed pairs against the checks that need no scores; imported here, as it takes seconds
+    that a broken row should not have to wait for."""
+    from spa.checks import run_checks
+    from spa.contract import of_given_pairs
+
+    return run_checks(seeds, of_given_pairs(settings.checks))
+
+
+def stop_if_broken(outcome: "Outcome[Pair]", settings: "Filter") -> None:
+    """Stop where a check's action is `stop`, or too large a share of the seed is dropped."""
+    from spa.checks import enforce, judge_dropped
+
+    enforce(outcome, [judge_dropped(outcome, settings)], round=0)
 
 
 def _write_earlier(folder: Path, layout: "Layout", rounds: "dict[str, list[Prompt]]") -> None:
