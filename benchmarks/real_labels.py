@@ -25,8 +25,8 @@ from sklearn.preprocessing import StandardScaler
 from spa.annotation.annotator import Answer, Comparison, log_odds
 from spa.annotation.llm import LlmAnnotator
 from spa.compute import Compute
-from spa.evaluation import pair_sequences
 from spa.files import read_json, write_json
+from spa.heldout import pair_sequences
 from spa.importing.pairs import read_pairs
 from spa.layout import Layout
 from spa.metrics import accuracy, bootstrap, paired_difference

@@ -10,9 +10,6 @@ from spa.metrics import accuracy, bootstrap
 from spa.records import JudgedPair, Response, Score, TrainingRow
 
 JUDGES = ("judge", "likelihood", "length")
-LENGTH_EDGES = (float("-inf"), -20, -5, 1, 6, 21, float("inf"))
-"""Chosen - rejected in tokens: much shorter, shorter, alike, longer, much longer."""
-
 ALIKE = 5
 """Two answers are of like length where they differ by no more than this many tokens."""
 
@@ -153,22 +150,14 @@ def _length(rows: Sequence[Row], seed: int) -> dict[str, Any]:
 
 
 def _trust(rows: Sequence[Row]) -> dict[str, Any]:
-    """How well the judge's margins rank and how sure they may make one."""
-    margins = [row["judge"] for row in rows]
-    right = [float(row["gold"] > 0.5) for row in rows]
-    half = [int(row["pair_id"][-1], 16) % 2 == 0 for row in rows]
-    probabilities = reliability.calibrated(margins, right, half)
-    longer = [-row["length"] for row in rows]
-    return {
-        "auroc": reliability.judge_auroc(margins, right),
-        "temperature": reliability.fit_temperature(margins, right),
-        "brier": reliability.brier(probabilities, right),
-        "calibration_error": reliability.calibration_error(probabilities, right),
-        "reliability": reliability.buckets(probabilities, right, groups=5),
-        "coverage": reliability.risk_by_coverage(margins, right),
-        "by_margin": reliability.buckets(margins, right, groups=4),
-        "by_length": reliability.buckets_between(longer, right, LENGTH_EDGES),
-    }
+    """What the judge's margins are worth: its own preference, whatever became of the label."""
+    towards = [-1 if row["judge"] < 0 else 1 for row in rows]
+    return reliability.trust(
+        [abs(row["judge"]) for row in rows],
+        correct(rows, "judge"),
+        [-row["length"] * side for row, side in zip(rows, towards, strict=True)],
+        [reliability.in_first_fold(row["pair_id"]) for row in rows],
+    )
 
 
 def _agreement(rows: Sequence[Row]) -> dict[str, float | None]:

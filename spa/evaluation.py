@@ -7,10 +7,9 @@ from typing import Any
 
 from spa.annotation.annotator import Annotator, Answer, Comparison, Rater
 from spa.degeneracy import distinct_pairs, repetition
-from spa.encoding import Encoder, TokenSequence
 from spa.errors import AnnotationError, ArtefactError
-from spa.metrics import accuracy, bootstrap
-from spa.records import Message, Pair, Response
+from spa.metrics import bootstrap
+from spa.records import Message, Response
 
 POOLS = ("development", "test")
 NULL_ANSWER = (
@@ -214,25 +213,3 @@ def kl_estimate(policy_logps: Sequence[float], base_logps: Sequence[float]) -> f
     temperature 1 these are likelier than the policy's own draws, so that it is no exact KL.
     """
     return math.fsum(p - b for p, b in zip(policy_logps, base_logps, strict=True)) / len(base_logps)
-
-
-def pair_sequences(encoder: Encoder, pairs: Sequence[Pair]) -> list[TokenSequence]:
-    """Each pair's chosen answer, then its rejected one."""
-    return [
-        encoder.sequence(pair.prompt, text, reason)
-        for pair in pairs
-        for text, reason in (
-            (pair.chosen, pair.chosen_finish_reason),
-            (pair.rejected, pair.rejected_finish_reason),
-        )
-    ]
-
-
-def heldout_accuracy(
-    policy: Sequence[tuple[float, float]], base: Sequence[tuple[float, float]]
-) -> float | None:
-    """Share of gold pairs whose chosen answer has the higher implicit reward; ties one half."""
-    if not policy:
-        return None
-    margins = [(p[0] - b[0]) - (p[1] - b[1]) for p, b in zip(policy, base, strict=True)]
-    return sum(accuracy(margins)) / len(margins)

@@ -70,17 +70,30 @@ def contest_ratings(responses: Sequence[Response], annotator: Annotator) -> list
 
 
 def length_penalty(
-    responses: Sequence[Response], rewards: Sequence[float], settings: Judge
+    responses: Sequence[Response],
+    rewards: Sequence[float],
+    settings: Judge,
+    *,
+    seed: int,
+    round: int,
 ) -> float:
-    """Nats per character that `judge.length_penalty` asks for; `auto` is found here."""
+    """Nats per character that `judge.length_penalty` asks for; `auto` is found here.
+
+    It balances the very pairs that `make_pairs` makes with this seed and round.
+    """
     if settings.length_penalty != "auto":
         return settings.length_penalty
+    groups = _by_prompt(responses)
+
+    def choose(place: int, own: Sequence[float]) -> Choice | None:
+        return _choose(own, settings, seed, round, responses[groups[place][0]].prompt_id)
+
     return balancing_penalty(
         [
             ([rewards[i] for i in members], [len(responses[i].text) for i in members])
-            for members in _by_prompt(responses)
-            if len(members) > 1
-        ]
+            for members in groups
+        ],
+        choose,
     )
 
 

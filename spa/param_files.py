@@ -1,5 +1,6 @@
 """Reading params.yaml and compute.yaml: all their faults at once, each with its key."""
 
+import math
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -67,18 +68,36 @@ def _round_faults(raw: dict[str, Any]) -> Iterator[str]:
         earlier.add(str(key))
 
 
-def _judge_faults(raw: dict[str, Any]) -> Iterator[str]:
-    """Judges that name no model, in the section and with each round's overrides."""
-    section, rounds = raw.get("judge") or {}, raw.get("rounds")
+def _everywhere(raw: dict[str, Any], name: str) -> Iterator[tuple[str, dict[str, Any]]]:
+    """A section, and the section with each round's overrides, by where that stands."""
+    section, rounds = raw.get(name) or {}, raw.get("rounds")
     if not isinstance(section, dict):
         return
-    overrides: dict[str, Any] = {"judge": {}}
+    yield name, section
     for key, line in rounds.items() if isinstance(rounds, dict) else []:
-        overrides[f"rounds.{key}.judge"] = line.get("judge") if isinstance(line, dict) else None
-    for where, own in overrides.items():
-        judge = merged(section, own) if isinstance(own, dict) else {}
+        own = line.get(name) if isinstance(line, dict) else None
+        if isinstance(own, dict) and own:
+            yield f"rounds.{key}.{name}", merged(section, own)
+
+
+def _judge_faults(raw: dict[str, Any]) -> Iterator[str]:
+    """Judges that name no model, in the section and with each round's overrides."""
+    for where, judge in _everywhere(raw, "judge"):
         if judge.get("method") == "reward_model" and not judge.get("model"):
             yield f"{where}.model: missing; wanted a folder, as the method is reward_model"
+
+
+def _noise_faults(raw: dict[str, Any]) -> Iterator[str]:
+    """Windows so small that the noise share is less than one of their pairs: none is doubted."""
+    for where, train in _everywhere(raw, "train"):
+        share, window = train.get("noise_share", 0.1), train.get("noise_window", 50)
+        numbers = isinstance(share, int | float) and isinstance(window, int | float)
+        if numbers and share > 0 and window > 0 and share * window < 1:
+            yield (
+                f"{where}.noise_window: found {window} at noise_share {share}, of which no pair "
+                f"would ever be doubted; wanted {math.ceil(1 / share)} or more (noise_share 0 "
+                "turns it off)"
+            )
 
 
 def _annotator_faults(raw: dict[str, Any]) -> Iterator[str]:
@@ -158,6 +177,7 @@ def check_params(raw: Any) -> tuple[Params | None, list[str]]:
         faults += _override_faults(name, kind, raw)
     faults += _round_faults(raw)
     faults += _judge_faults(raw)
+    faults += _noise_faults(raw)
     faults += _annotator_faults(raw)
     faults += _evaluation_faults(raw)
     faults += _seed_faults(raw)

@@ -43,7 +43,7 @@ class Split(Section):
     """A system turn put before every prompt that has none."""
     seed_pairs: Count
     """Labelled pairs that round 0 learns from; 0 only where `base.policy` takes their place."""
-    development: Count
+    development: Positive
     """Held-out prompts that choices may be tuned on."""
     test: Positive
     """Held-out prompts that are looked at once, drawn or from `instructions`."""
@@ -92,7 +92,8 @@ class Judge(Section):
     `previous` is the policy before the one that answered (SPA, Table 7)."""
     length_penalty: Annotated[float, Field(ge=0)] | Literal["auto"] = 0.0
     """Nats taken from the reward for each character of the answer (SPA, App. D); `auto`
-    finds the one that makes chosen answers as long as rejected ones (DICE)."""
+    finds the one that makes chosen answers as long as rejected ones (DICE), 0 where they are no
+    longer by themselves."""
     pairing: Literal["best_worst", "best_random"] = "best_worst"
     """Which answer is rejected: the one with the least reward, or any other."""
     tie_band: Annotated[float, Field(ge=0)] = 1e-3

@@ -1,12 +1,28 @@
 """The implicit reward and the pairs it makes: SPA's judge, as arithmetic on floats."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 _PENALTY_STEP = 0.001
+
+Group = tuple[Sequence[float], Sequence[int]]
+"""Rewards of one prompt's answers, and their lengths in characters."""
+
+
+@dataclass(frozen=True)
+class Choice:
+    """Positions of the chosen and rejected answer among a prompt's, and reward difference."""
+
+    chosen: int
+    rejected: int
+    margin: float
+
+
+Chooser = Callable[[int, Sequence[float]], Choice | None]
+"""Makes a pair of a group of answers, given the group's place and its rewards."""
 
 
 def implicit_reward(policy_logp: float, reference_logp: float) -> float:
@@ -28,38 +44,40 @@ def penalised(rewards: Sequence[float], characters: Sequence[int], penalty: floa
     return [r - penalty * c for r, c in zip(rewards, characters, strict=True)]
 
 
-def balancing_penalty(groups: Sequence[tuple[Sequence[float], Sequence[int]]]) -> float:
+def balancing_penalty(groups: Sequence[Group], choose: Chooser) -> float:
     """The penalty per character at which chosen answers are as long as rejected ones.
 
-    The mean of len(chosen) - len(rejected), best against worst of every group, falls as the
-    penalty grows; of the thousandths on both sides of 0 the nearer one is returned, and 0
-    where the chosen answers are no longer than the rejected ones by themselves.
+    The mean of len(chosen) - len(rejected) falls as the penalty grows; of the thousandths on both
+    sides of 0 the nearer one is returned, and 0 where the chosen answers are no longer than the
+    rejected ones by themselves.
 
     Args:
         groups: rewards and lengths in characters of each prompt's answers.
+        choose: makes a group's pair, given its place and its rewards, as the round will.
 
     Source: DICE, arXiv:2406.09760, which also searches in steps of 0.001.
     """
-    if _length_gap(groups, 0) <= 0:
+
+    def gap(steps: int) -> float:
+        return _length_gap(groups, steps * _PENALTY_STEP, choose)
+
+    if gap(0) <= 0:
         return 0.0
     high = 1
-    while _length_gap(groups, high) > 0:
+    while gap(high) > 0:
         high *= 2
     low = high // 2
     while high - low > 1:
         middle = (low + high) // 2
-        low, high = (middle, high) if _length_gap(groups, middle) > 0 else (low, middle)
-    nearer = min((low, high), key=lambda steps: abs(_length_gap(groups, steps)))
+        low, high = (middle, high) if gap(middle) > 0 else (low, middle)
+    nearer = min((low, high), key=lambda steps: abs(gap(steps)))
     return nearer * _PENALTY_STEP
 
 
-def _length_gap(groups: Sequence[tuple[Sequence[float], Sequence[int]]], steps: int) -> float:
+def _length_gap(groups: Sequence[Group], penalty: float, choose: Chooser) -> float:
     gaps = []
-    for rewards, lengths in groups:
-        choice = best_against_worst(
-            penalised(rewards, lengths, steps * _PENALTY_STEP), tie_band=0.0
-        )
-        if choice:
+    for place, (rewards, lengths) in enumerate(groups):
+        if choice := choose(place, penalised(rewards, lengths, penalty)):
             gaps.append(lengths[choice.chosen] - lengths[choice.rejected])
     return sum(gaps) / len(gaps) if gaps else 0.0
 
@@ -70,15 +88,6 @@ def preference_probability(margin: float, *, beta: float) -> float:
     Source: SPA, arXiv:2406.04412, Eq. 7-8.
     """
     return 0.5 * (1 + math.tanh(beta * margin / 2))
-
-
-@dataclass(frozen=True)
-class Choice:
-    """Positions of the chosen and rejected answer among a prompt's, and reward difference."""
-
-    chosen: int
-    rejected: int
-    margin: float
 
 
 def best_against_worst(rewards: Sequence[float], *, tie_band: float) -> Choice | None:

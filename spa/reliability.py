@@ -6,10 +6,13 @@ whether that is right, 1 or 0; gold's ties are left out before.
 
 from collections.abc import Sequence
 from itertools import pairwise
-from typing import TypedDict
+from typing import Any, TypedDict
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+
+LENGTH_EDGES = (float("-inf"), -20, -5, 1, 6, 21, float("inf"))
+"""Preferred - other answer in tokens: much shorter, shorter, alike, longer, much longer."""
 
 MANY = 2_000
 """Pairs from which a calibration error is told: at 160 a perfect judge shows 0.06 by chance."""
@@ -25,6 +28,30 @@ class Bucket(TypedDict):
     mean: float
     n: int
     accuracy: float
+
+
+def trust(
+    margins: ArrayLike, right: ArrayLike, longer: ArrayLike, fold: ArrayLike
+) -> dict[str, Any]:
+    """How well a judge's margins rank, and how sure they may make one.
+
+    Args:
+        margins: (N,) by how much the judge prefers an answer to the other, 0 or more.
+        right: (N,) whether it is right, 1 or 0; 0.5 where it has no opinion.
+        longer: (N,) by how many tokens the answer that it prefers is longer.
+        fold: (N,) True or False, which half a pair is in (temperatures are fitted on the other).
+    """
+    probabilities = calibrated(margins, right, fold)
+    return {
+        "auroc": judge_auroc(margins, right),
+        "temperature": fit_temperature(margins, right),
+        "brier": brier(probabilities, right),
+        "calibration_error": calibration_error(probabilities, right),
+        "reliability": buckets(probabilities, right, groups=5),
+        "coverage": risk_by_coverage(margins, right),
+        "by_margin": buckets(margins, right, groups=4),
+        "by_length": buckets_between(longer, right, LENGTH_EDGES),
+    }
 
 
 def auroc(scores: ArrayLike, positive: ArrayLike) -> float | None:
@@ -78,6 +105,11 @@ def calibrated(margins: ArrayLike, right: ArrayLike, fold: ArrayLike) -> Floats:
             scale = fit_temperature(values[~part], truth[~part])
             found[part] = 0.5 * (1 + np.tanh(scale * values[part] / 2))
     return found
+
+
+def in_first_fold(pair_id: str) -> bool:
+    """Which half a pair is in: its id is a hash, so that nobody chose."""
+    return int(pair_id[-1], 16) % 2 == 0
 
 
 def brier(probabilities: ArrayLike, right: ArrayLike) -> float:

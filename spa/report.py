@@ -1,16 +1,16 @@
-"""The report: one row per policy, and what it says in words."""
+"""The report: one row per policy."""
 
 import csv
 import io
-from collections import Counter
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
-from spa.contract import left_out
-from spa.errors import ArtefactError
+from spa.comparison import compare_policies, read_policy_annotations
+from spa.errors import ArtefactError, InputError
 from spa.files import read_json
 from spa.layout import Layout
-from spa.records import SCHEMA_VERSION, FlaggedSeedPair, Pair
+from spa.records import SCHEMA_VERSION
 
 EVALUATION = (
     "win_rate",
@@ -22,6 +22,9 @@ EVALUATION = (
     "annotator",
     "n",
     "heldout_accuracy",
+    "heldout_accuracy_low",
+    "heldout_accuracy_high",
+    "heldout_n",
     "kl_to_base",
     "gold_reward",
     "mean_tokens",
@@ -52,7 +55,10 @@ CALIBRATION = (
     "chosen_longer_low",
     "equal_length_accuracy",
 )
+NOISE = ("precision", "recall", "auroc", "margin_auroc")
 DIGEST = ("kept", "flagged")
+GAINS = {"over_seed": "0", "over_rival": "rival"}
+"""Whom a trained round is set against, prompt by prompt."""
 
 FETCH = "dvc pull baseline evaluate_seed rival evaluate calibrate"
 """Brings what `read_rows` reads; DVC cannot, as the report depends on folders that are there."""
@@ -76,7 +82,11 @@ def read_rows(layout: Layout, rounds: Sequence[str]) -> list[Row]:
             f"{', '.join(missing)}: not found; wanted all that the report shows; `{FETCH}` where "
             "another machine ran it, else `dvc repro`"
         )
-    return [_row(layout, name) for name in names]
+    rows = [_row(layout, name) for name in names]
+    for row in rows:
+        for key, other in GAINS.items():
+            row |= _gain(layout, key, other, row["round"])
+    return rows
 
 
 def _row(layout: Layout, name: str) -> Row:
@@ -88,10 +98,23 @@ def _row(layout: Layout, name: str) -> Row:
     row |= {key: metrics.get(key) for key in EVALUATION}
     row["development_win_rate"] = metrics["development"].get("win_rate")
     row |= {key: judged.get(key) for key in CALIBRATION}
+    noise = judged.get("noise") or {}
+    row |= {f"noise_{key}": noise.get(key) for key in NOISE}
     row |= {key: digest.get(key) for key in DIGEST}
-    if "gamma" in metrics:
-        row["gamma"] = metrics["gamma"]
+    row |= {key: metrics[key] for key in ("gamma", "tried") if key in metrics}
     return row
+
+
+def _gain(layout: Layout, key: str, other: str, name: str) -> Row:
+    """Win rate of a trained round minus another policy's, paired by prompt, with its interval;
+    None for other policies, and where no annotator compared both."""
+    found: Row = dict.fromkeys((key, f"{key}_low", f"{key}_high"))
+    if name.isdigit() and name != other:
+        with suppress(InputError):
+            first, second = (read_policy_annotations(layout, policy) for policy in (other, name))
+            gap = compare_policies(first, second, seed=0)
+            found = {key: gap.difference, f"{key}_low": gap.low, f"{key}_high": gap.high}
+    return found
 
 
 def recommend(rows: Sequence[Row]) -> str:
@@ -99,123 +122,6 @@ def recommend(rows: Sequence[Row]) -> str:
     trained = [row for row in rows if row["round"].isdigit()]
     best = max(trained, key=lambda row: (row["development_win_rate"] or 0.0, -int(row["round"])))
     return str(best["round"])
-
-
-def in_words(rows: Sequence[Row]) -> list[str]:
-    """What the table says, in sentences."""
-    last = max((row["round"] for row in rows if row["round"].isdigit()), key=int)
-    return [
-        *gains_in_words(rows, last),
-        f"Recommended: round {recommend(rows)}, the best on development prompts (its test figures "
-        "took no part in the choice).",
-    ]
-
-
-def gains_in_words(rows: Sequence[Row], last: str) -> list[str]:
-    """Round `last` beside the seed policy and the rival, in sentences."""
-    by_name = {row["round"]: row for row in rows}
-    seed, end, rival = by_name["0"], by_name[last], by_name["rival"]
-    gain = end["win_rate"] - seed["win_rate"]
-    told = "told apart from" if _apart(seed, end) else "not told apart from"
-    won = "won" if gain > 0 else "lost" if gain < 0 else "changed"
-    if not _apart(end, rival):
-        verdict = "is not told apart from it: the rounds have not shown that they earn their cost"
-    elif end["win_rate"] > rival["win_rate"]:
-        verdict = "beats it"
-    else:
-        verdict = "is beaten by it: the rounds did not earn their cost"
-    return [
-        f"The rounds {won} {abs(gain):.1%} win rate over the seed policy; by their intervals round "
-        f"{last} is {told} round 0.",
-        f"The cheap rival, the seed policy amplified without training (gamma "
-        f"{rival.get('gamma', 0):g}), has {rival['win_rate']:.1%}; round {last} {verdict}.",
-    ]
-
-
-def seed_flags(seed: Sequence[Pair], flagged: Sequence[FlaggedSeedPair]) -> Row:
-    """How many pairs the seed has, how many of them are not trained on, and pairs per reason."""
-    reasons = Counter(reason for pair in flagged for reason in pair.reasons)
-    return {
-        "pairs": len(seed),
-        "dropped": len(left_out(flagged)),
-        "reasons": dict(sorted(reasons.items())),
-    }
-
-
-def seed_in_words(flags: Row) -> list[str]:
-    """A sentence on the seed's pairs, where a data check took some of them out."""
-    if not flags["dropped"]:
-        return []
-    reasons = ", ".join(f"{reason} {count}" for reason, count in flags["reasons"].items())
-    return [
-        f"{flags['dropped']} of {flags['pairs']} seed pairs were not trained on, as data checks "
-        f"speak against them (reasons of all flagged ones: {reasons}); `spa flagged --round 0` "
-        "shows them."
-    ]
-
-
-def judges_in_words(rows: Sequence[Row], *, flipped: float, noise: Row | None = None) -> list[str]:
-    """What calibration found about each round's judge, in sentences.
-
-    Args:
-        rows: from `read_rows`.
-        flipped: share of the seed's labels that were turned round (`split.flip_seed_labels`).
-        noise: what round 0's noise detector made of them (`calibration.seed_noise`).
-    """
-    sentences = []
-    for row in rows:
-        if row["judge_accuracy"] is None:
-            continue
-        low, high = row["judge_accuracy_low"], row["judge_accuracy_high"]
-        sure = (
-            "better than chance"
-            if low > 0.5
-            else "worse than chance"
-            if high < 0.5
-            else "not told apart from chance"
-        )
-        rivals = max(row["likelihood_accuracy"], row["length_accuracy"])
-        beside = "above" if row["judge_accuracy"] > rivals else "no better than"
-        sentences.append(
-            f"The judge of round {row['round']} is right on {row['judge_accuracy']:.1%} "
-            f"[{low:.1%}, {high:.1%}] of its pairs: {sure}, and {beside} the better of likelihood "
-            f"and length ({rivals:.1%}). {_gap_in_words(row)}"
-        )
-    if flipped and sentences:
-        sentences.append(
-            f"{flipped:.0%} of the seed's labels were turned round on purpose; these judges "
-            "learnt from them."
-        )
-    if noise and noise["auroc"] is not None:
-        sentences.append(
-            f"Of the {noise['n']} seed pairs that round 0's noise detector looked at, "
-            f"{noise['wrong_share']:.0%} have a turned label; its confidence ranks them with an "
-            f"AUROC of {noise['auroc']:.2f} (0.5 is chance)."
-        )
-    return sentences
-
-
-def _gap_in_words(row: Row) -> str:
-    """An accuracy counts pairs; this says by how much the labels are right."""
-    if row["label_gap"] is None:
-        return "Gold only compares answers: by how much the labels are right is not known."
-    gap, low, high = (row[f"label_gap{end}"] for end in ("", "_low", "_high"))
-    sure = (
-        "the labels point the right way"
-        if low > 0
-        else "the labels point the wrong way"
-        if high < 0
-        else "the labels may point nowhere"
-    )
-    return f"Gold rates its chosen answers {gap:+.3f} [{low:+.3f}, {high:+.3f}] higher: {sure}."
-
-
-def _apart(first: Row, second: Row) -> bool:
-    """Whether two win rates' intervals do not overlap."""
-    return bool(
-        first["win_rate_high"] < second["win_rate_low"]
-        or second["win_rate_high"] < first["win_rate_low"]
-    )
 
 
 def to_csv(rows: Sequence[Row]) -> str:

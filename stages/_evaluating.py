@@ -1,5 +1,6 @@
 """What the stages that evaluate a policy share: sample, score, annotate, write."""
 
+from collections.abc import Sequence
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -8,6 +9,7 @@ from stages._context import Context
 
 if TYPE_CHECKING:
     from spa.generation.choosing import Sampler
+    from spa.heldout import GoldReading
     from spa.records import Response
 
 
@@ -42,37 +44,48 @@ def sample_held_out(
     return {pool: list(islice(answers, len(own))) for pool, own in prompts.items()}
 
 
-def gold_logps(here: Context, folder: Path) -> list[tuple[float, float]]:
-    """Log-probabilities of the held-out gold pairs' answers under the policy in a folder."""
-    from spa.evaluation import pair_sequences
+def read_gold(here: Context, folder: Path) -> "GoldReading":
+    """What the policy in a folder says of the held-out gold pairs' answers, in float32."""
     from spa.files import read_table
+    from spa.heldout import GoldReading, pair_sequences
     from spa.models import load_encoder
     from spa.records import Pair
     from spa.scoring import Reader
 
     gold = read_table(here.layout.pool("gold"), Pair)
-    reader = Reader(folder, here.compute, here.chunks, "gold pairs", dtype=None)
-    logps = reader.sequences(pair_sequences(load_encoder(folder), gold))
-    return list(zip(logps[::2], logps[1::2], strict=True))
+    sequences = pair_sequences(load_encoder(folder), gold)
+    logps = Reader(folder, here.compute, here.chunks, "gold pairs").sequences(sequences)
+    tokens = [len(sequence.answer) for sequence in sequences]
+    return GoldReading(
+        [pair.pair_id for pair in gold],
+        list(zip(logps[::2], logps[1::2], strict=True)),
+        list(zip(tokens[::2], tokens[1::2], strict=True)),
+    )
 
 
-def drift(here: Context, responses: "list[Response]") -> float:
-    """KL to the base, estimated on a policy's own answers; loads the base to read them."""
+def drifts(here: Context, answers: "Sequence[Sequence[Response]]") -> list[float]:
+    """KL to the base of policies, estimated on each one's own answers.
+
+    The base is loaded once and reads them all.
+    """
     import math
 
     from spa.evaluation import kl_estimate
     from spa.scoring import Reader
 
     base = Reader(here.layout.policy("base"), here.compute, here.chunks, "base reads")
-    sampled = [math.fsum(r.token_logprobs) for r in responses]
-    return kl_estimate(sampled, base.responses(responses))
+    read = iter(base.responses([response for own in answers for response in own]))
+    return [
+        kl_estimate([math.fsum(r.token_logprobs) for r in own], list(islice(read, len(own))))
+        for own in answers
+    ]
 
 
 def write_evaluation(
     here: Context,
     round: str,
     outputs: list[dict[str, Any]],
-    gold: list[tuple[float, float]] | None,
+    gold: "GoldReading",
     **extra: Any,
 ) -> dict[str, Any]:
     """Annotate outputs against the base's, write the evaluation's folder, return its figures.
@@ -80,8 +93,9 @@ def write_evaluation(
     The first annotator's rows are annotations.json, the others' annotations_NAME.json.
     """
     from spa.errors import AnnotationError
-    from spa.evaluation import beside, heldout_accuracy, summarise
+    from spa.evaluation import beside, summarise
     from spa.files import read_json, replace_folder, write_json
+    from spa.heldout import heldout_figures
     from spa.length_guard import length_figures
     from stages._annotating import annotate_by_all, baseline, length_controlled, null_by_all
 
@@ -104,10 +118,11 @@ def write_evaluation(
     }
     if round == "base":
         metrics["null_win_rate"] = null_by_all(here, outputs)
-    metrics["heldout_accuracy"] = None
-    if gold is not None and round != "base":
-        base_gold = [tuple(row) for row in read_json(layout.evaluation("base") / "gold_logps.json")]
-        metrics["heldout_accuracy"] = heldout_accuracy(gold, base_gold)
+    if round == "base":
+        metrics["heldout_accuracy"] = None
+    else:
+        base_gold = read_json(layout.evaluation("base") / "gold_logps.json")
+        metrics |= heldout_figures(gold, base_gold, seed=seed)
     with replace_folder(layout.evaluation(round)) as folder:
         write_json(folder / "outputs.json", outputs)
         for name, rows in annotations.items():
@@ -115,7 +130,7 @@ def write_evaluation(
             write_json(folder / f"annotations{suffix}.json", rows)
         write_json(folder / "metrics.json", metrics)
         if round == "base":
-            write_json(folder / "gold_logps.json", gold)
+            write_json(folder / "gold_logps.json", gold.logps)
     return metrics
 
 

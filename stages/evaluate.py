@@ -25,9 +25,9 @@ def main(round: EvaluateRound = None, base: BaseOption = False) -> None:
     from spa.tracking.stages import child_name, track
     from stages._evaluating import (
         describe,
-        drift,
-        gold_logps,
+        drifts,
         numbers,
+        read_gold,
         sample_policy,
         write_evaluation,
     )
@@ -39,8 +39,8 @@ def main(round: EvaluateRound = None, base: BaseOption = False) -> None:
         with track(layout, stage, name, here.params.evaluate.model_dump()) as run:
             folder = layout.policy(name)
             responses = sample_policy(here, folder)  # one model in memory at a time
-            gold = gold_logps(here, folder)
-            kl = 0.0 if base else drift(here, responses["test"])
+            gold = read_gold(here, folder)
+            kl = 0.0 if base else drifts(here, [responses["test"]])[0]
             outputs = outputs_json(responses, f"round-{name}" if round is not None else "base")
             metrics = write_evaluation(here, name, outputs, gold, kl_to_base=kl)
             run.metrics(numbers(metrics))

@@ -1,6 +1,20 @@
 """Stage `rival`: the seed policy amplified in weight space, SPA's cheapest explanation."""
 
+from typing import TYPE_CHECKING, Any
+
 from stages._context import Context, stage_context
+from stages._evaluating import (
+    describe,
+    drifts,
+    numbers,
+    read_gold,
+    sample_held_out,
+    sample_policy,
+    write_evaluation,
+)
+
+if TYPE_CHECKING:
+    from spa.records import Response
 
 
 def main() -> None:
@@ -15,29 +29,21 @@ def main() -> None:
     from spa.manifest import write_manifest
     from spa.models import model_hash
     from spa.tracking.stages import track
-    from stages._evaluating import (
-        describe,
-        drift,
-        gold_logps,
-        numbers,
-        sample_policy,
-        write_evaluation,
-    )
 
     with stage_context(stage="rival") as here:
         layout = here.layout
         with track(layout, "rival", "rival", here.params.rival.model_dump()) as run:
-            tried = {g: development_win_rate(here, g) for g in sorted(here.params.rival.gammas)}
-            gamma = max(tried, key=lambda g: (tried[g], -g))
+            tried = try_gammas(here)
+            best = max(tried, key=lambda one: (one["development_win_rate"], -one["gamma"]))
+            gamma = best["gamma"]
             save_amplified(here, gamma)
             folder = layout.policy("rival")
             responses = sample_policy(here, folder)  # one model in memory at a time
-            gold = gold_logps(here, folder)
-            kl = drift(here, responses["test"])
+            gold = read_gold(here, folder)
+            (kl,) = drifts(here, [responses["test"]])
             outputs = outputs_json(responses, "rival")
-            tries = [{"gamma": g, "development_win_rate": rate} for g, rate in tried.items()]
             metrics = write_evaluation(
-                here, "rival", outputs, gold, kl_to_base=kl, gamma=gamma, tried=tries
+                here, "rival", outputs, gold, kl_to_base=kl, gamma=gamma, tried=tried
             )
             run.metrics(numbers(metrics))
             run.tags({"model": model_hash(folder)})
@@ -58,24 +64,40 @@ def save_amplified(here: Context, gamma: float) -> None:
         save_policy(policy.model, policy.encoder.tokenizer, folder)
 
 
-def development_win_rate(here: Context, gamma: float) -> float:
-    """Win rate over the base on development prompts at one gamma, sampled with transformers."""
-    from spa.annotation.loading import load_annotator
-    from spa.evaluation import annotate, outputs_json
-    from spa.files import read_json
+def try_gammas(here: Context) -> list[dict[str, Any]]:
+    """Win rate over the base on development prompts at every gamma, and how far it goes from it."""
+    from spa.evaluation import outputs_json
+
+    gammas = sorted(here.params.rival.gammas)
+    answers = [development_answers(here, gamma) for gamma in gammas]  # one model at a time
+    rates = [development_win_rate(here, outputs_json({"development": a}, "rival")) for a in answers]
+    return [
+        {"gamma": gamma, "development_win_rate": rate, "kl_to_base": kl}
+        for gamma, rate, kl in zip(gammas, rates, drifts(here, answers), strict=True)
+    ]
+
+
+def development_answers(here: Context, gamma: float) -> "list[Response]":
+    """Answers to development prompts at one gamma, sampled with transformers."""
     from spa.generation.choosing import sampler_of
     from spa.models import load_amplified
-    from stages._evaluating import sample_held_out
 
-    layout = here.layout
     policy = load_amplified(
-        layout.policy("base"), layout.policy("0"), gamma, here.compute, chunks=here.chunks
+        here.layout.policy("base"), here.layout.policy("0"), gamma, here.compute, chunks=here.chunks
     )
     sampler = sampler_of(policy, here.params.evaluate, here.compute)
-    answers = outputs_json(sample_held_out(here, sampler, "rival", ("development",)), "rival")
-    base = read_json(layout.evaluation("base") / "outputs.json")
+    return sample_held_out(here, sampler, "rival", ("development",))["development"]
+
+
+def development_win_rate(here: Context, outputs: list[dict[str, Any]]) -> float:
+    """Win rate over the base by the annotator that chooses; ties one half."""
+    from spa.annotation.loading import load_annotator
+    from spa.evaluation import annotate
+    from spa.files import read_json
+
+    base = read_json(here.layout.evaluation("base") / "outputs.json")
     development = [row for row in base if row["dataset"] == "development"]
     name = here.params.evaluate.asked
-    annotator = load_annotator(name, here.params, here.compute, layout=layout)
-    rows = annotate(development, answers, annotator, name=name)
+    annotator = load_annotator(name, here.params, here.compute, layout=here.layout)
+    rows = annotate(development, outputs, annotator, name=name)
     return float(sum(row["preference"] - 1 for row in rows)) / len(rows)

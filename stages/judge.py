@@ -28,16 +28,17 @@ def main(round: RoundOption) -> None:
         responses = read_table(layout.responses(round), Response)
         with track(layout, "judge", round, settings.model_dump()) as run:
             run.dataset(layout.responses(round), context="responses")
+            tolerance = settings.tie_band / 2  # a margin is the difference of two rewards
             policy, error = sampler_logps(
                 layout.policy(here.params.round(round).prev),
                 responses,
                 here.compute,
-                tolerance=settings.tie_band,
+                tolerance=tolerance,
                 chunks=here.chunks,
             )
             base = read_by(here, "base", responses)
             rewards = reward(here, round, responses, policy, base)
-            penalty = length_penalty(responses, rewards, settings)
+            penalty = length_penalty(responses, rewards, settings, seed=seed, round=round)
             scores = make_scores(responses, policy, base, rewards, penalty=penalty)
             pairs = make_pairs(
                 responses, scores, settings, beta=here.params.train.beta, seed=seed, round=round
@@ -49,7 +50,7 @@ def main(round: RoundOption) -> None:
             counts = {"pairs": len(pairs), "ties": prompts - len(pairs), "reuse_error": error}
             run.metrics({**counts, "length_penalty": penalty})
         write_manifest(layout, f"judge@{round}")
-        held = "hold" if error <= settings.tie_band else "were computed anew: they held only"
+        held = "hold" if error <= tolerance else "were computed anew: they held only"
         print(
             f"judge@{round}: {len(pairs)} pairs from {prompts} prompts by {settings.method}; "
             f"the sampler's log-probabilities {held} within {error:.1e} nats"

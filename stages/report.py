@@ -17,7 +17,7 @@ def main() -> None:
     Writes index.html, a page that needs nothing else, its pictures, and summary.json and
     rounds.csv, which belong in git.
     """
-    from spa import report
+    from spa import report, report_words
     from spa.calibration import seed_noise
     from spa.files import read_json, read_table, replace_file, write_json
     from spa.length_guard import health
@@ -34,7 +34,7 @@ def main() -> None:
         rows = report.read_rows(layout, rounds)
         log = read_table(layout.training_log(0), TrainingRow)
         noise = seed_noise(log, read_json(layout.flipped_seed))
-        flags = report.seed_flags(
+        flags = report_words.seed_flags(
             read_table(layout.pool("seed"), Pair), read_table(layout.flagged(0), FlaggedSeedPair)
         )
         panel = read_panel(layout, rounds)
@@ -48,10 +48,10 @@ def main() -> None:
         }
         flipped = here.params.split.flip_seed_labels
         words = Words(
-            rounds=[*report.in_words(rows), *panel_in_words(panel)],
+            rounds=[*report_words.in_words(rows), *panel_in_words(panel)],
             judges=[
-                *report.seed_in_words(flags),
-                *report.judges_in_words(rows, flipped=flipped, noise=noise),
+                *report_words.seed_in_words(flags),
+                *report_words.judges_in_words(rows, flipped=flipped, noise=noise),
             ],
             health=[found["words"] for found in checked.values()],
         )

@@ -91,7 +91,7 @@ def _evaluation(layout: Layout, name: str, win: float, development: float, answe
     annotations = [
         {
             "dataset": pool, "prompt_id": f"q{n}", "output_1": f"reference {n}",
-            "preference": PREFERENCES[n % 5], "score": n / 10,
+            "preference": PREFERENCES[n % 5], "score": n / 10, "annotator": "rubric",
         }
         for pool, n in prompts
     ]  # fmt: skip

@@ -11,7 +11,7 @@ from spa.files import read_json
 from spa.layout import Layout
 from spa.params import Params
 from spa.records import SCHEMA_VERSION
-from spa.report import gains_in_words, judges_in_words
+from spa.report_words import gains_in_words, judges_in_words
 
 Row = dict[str, Any]
 

@@ -11,14 +11,10 @@ from spa.errors import ArtefactError
 from spa.evaluation import (
     annotate,
     beside,
-    heldout_accuracy,
     kl_estimate,
     null_win_rate,
-    pair_sequences,
     summarise,
 )
-from spa.models import Policy
-from spa.records import Message, Pair
 
 
 def _finishing(question: str, answer: str, finish_reason: str) -> float:
@@ -99,30 +95,5 @@ def test_answers_to_other_prompts_are_not_compared() -> None:
         annotate([_output("test", GOOD)], [_output("development", GOOD)], RUBRIC, name="rubric")
 
 
-def test_heldout_accuracy_is_the_implicit_rewards() -> None:
-    """Rewards of chosen and rejected: 2 against 1 (right), 0 against 0 (half), 1 against 3."""
-    policy = [(-8.0, -9.0), (-5.0, -5.0), (-4.0, -2.0)]
-    base = [(-10.0, -10.0), (-5.0, -5.0), (-5.0, -5.0)]
-    assert heldout_accuracy(policy, base) == pytest.approx(0.5)
-    assert heldout_accuracy([], []) is None
-
-
 def test_drift_is_the_mean_log_ratio() -> None:
     assert kl_estimate([-10.0, -20.0], [-12.0, -21.0]) == 1.5
-
-
-def test_a_pair_is_its_chosen_then_its_rejected_answer(tiny: Policy) -> None:
-    turns: list[Message] = [{"role": "user", "content": "Why?"}]
-    pair = Pair(
-        pair_id="a",
-        prompt_id="b",
-        prompt=turns,
-        chosen="Yes",
-        rejected="Yeast makes gas and the dough holds it",
-        chosen_finish_reason="stop",
-        rejected_finish_reason="length",
-    )
-    chosen, rejected = pair_sequences(tiny.encoder, [pair])
-    assert chosen.prompt == rejected.prompt == tiny.encoder.prompt(turns)
-    assert chosen.answer == tiny.encoder.answer("Yes", "stop")
-    assert rejected.answer == tiny.encoder.answer(pair.rejected, "length")

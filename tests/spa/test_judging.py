@@ -60,7 +60,7 @@ def _scores(
     rewards = log_ratio_rewards(
         responses, policy, base if reference is None else reference, judge, seed=1, round=1
     )
-    penalty = length_penalty(responses, rewards, judge)
+    penalty = length_penalty(responses, rewards, judge, seed=1, round=1)
     return make_scores(responses, policy, base, rewards, penalty=penalty)
 
 
@@ -130,7 +130,7 @@ def test_an_automatic_penalty_balances_the_lengths_of_chosen_and_rejected() -> N
     assert gaps[0] > 10
     assert abs(gaps[1]) < 3
     rewards = log_ratio_rewards(responses, policy, [0.0] * 200, Judge(), seed=1, round=1)
-    found = length_penalty(responses, rewards, Judge(length_penalty="auto"))
+    found = length_penalty(responses, rewards, Judge(length_penalty="auto"), seed=1, round=1)
     assert found == pytest.approx(0.1, abs=0.05)
 
 

@@ -1,6 +1,7 @@
 """The implicit reward and the choice of pairs, by hand."""
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 import pytest
@@ -49,16 +50,21 @@ def test_best_against_random_uses_every_other_answer() -> None:
     assert rejected == {1, 2}
 
 
+def _best(place: int, rewards: Sequence[float]) -> Choice | None:
+    return best_against_worst(rewards, tie_band=0.0)
+
+
 def test_the_balancing_penalty_is_where_the_mean_gap_changes_its_sign() -> None:
     """The longer answer wins by 1, 3 and 9 nats at 100 characters more: it loses from a
     penalty of 0.010, 0.030 and 0.090 on. With two of three turned round the gap is -100/3,
     with one of three it is +100/3; the boundary between is 0.030."""
     groups = [([lead, 0.0], [200, 100]) for lead in (1.0, 3.0, 9.0)]
-    assert balancing_penalty(groups) == pytest.approx(0.030, abs=1.1e-3)
-    assert balancing_penalty([([1.0, 0.0], [200, 100])] * 3) == pytest.approx(0.010, abs=1.1e-3)
+    assert balancing_penalty(groups, _best) == pytest.approx(0.030, abs=1.1e-3)
+    alike = [([1.0, 0.0], [200, 100])] * 3
+    assert balancing_penalty(alike, _best) == pytest.approx(0.010, abs=1.1e-3)
 
 
 def test_there_is_no_penalty_where_short_answers_win_or_lengths_are_equal() -> None:
-    assert balancing_penalty([([0.0, 5.0], [200, 100])]) == 0.0
-    assert balancing_penalty([([1.0, 5.0], [100, 100])]) == 0.0
-    assert balancing_penalty([]) == 0.0
+    assert balancing_penalty([([0.0, 5.0], [200, 100])], _best) == 0.0
+    assert balancing_penalty([([1.0, 5.0], [100, 100])], _best) == 0.0
+    assert balancing_penalty([], _best) == 0.0

@@ -198,7 +198,7 @@ def test_the_threshold_of_a_step_knows_earlier_steps_only(tiny_folder: Path) -> 
                 assert min(seen) <= row.threshold <= max(seen)
 
 
-@pytest.mark.parametrize("micro_pairs", [1, 3, 8])
+@pytest.mark.parametrize("micro_pairs", [1, 2, 4, 8])
 def test_k_percent_are_flagged_at_any_micro_batch(tiny_folder: Path, micro_pairs: int) -> None:
     """The authors' code compares micro-batch means and flags 20 to 34 %.
 
@@ -206,13 +206,13 @@ def test_k_percent_are_flagged_at_any_micro_batch(tiny_folder: Path, micro_pairs
     has just begun to move spreads them itself, more than a tenth lie below the tenth before.
     """
     random = np.random.default_rng(5)
-    pairs = [replace(p, reference=tuple(random.normal(-50, 5, 2))) for p in _pairs(320)]
+    pairs = [replace(p, reference=tuple(random.normal(-50, 5, 2))) for p in _pairs(1_000)]
     _, log = _train(
         tiny_folder, pairs=pairs, micro_pairs=micro_pairs, learning_rate=1e-6, batch_size=8,
         epochs=1, noise_share=0.1, noise_window=50,
     )  # fmt: skip
     looked = [row for row in log if row.threshold is not None]
-    assert len(looked) >= 240
+    assert len(looked) >= 800
     assert sum(row.flagged for row in looked) / len(looked) == pytest.approx(0.1, abs=0.03)
 
 

@@ -105,7 +105,7 @@ def test_the_model_card_has_the_figures_of_the_run(exported_run: Layout) -> None
 
 def test_a_round_before_the_last_speaks_of_itself(exported_run: Layout) -> None:
     card = model_card(_facts(exported_run, 1))
-    assert "The rounds won 15.0% win rate over the seed policy" in card
+    assert "The rounds changed 0.0% win rate over the seed policy; prompt by prompt round 1" in card
     assert "round 2" not in card.lower()
 
 

