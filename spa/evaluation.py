@@ -187,7 +187,9 @@ def beside(annotations: dict[str, list[dict[str, Any]]], *, seed: int) -> dict[s
 
 def _agreement(first: Sequence[float], second: Sequence[float]) -> dict[str, Any]:
     decided = [
-        (a > 0.5) == (b > 0.5) for a, b in zip(first, second, strict=True) if a != 0.5 and b != 0.5
+        (a > 0.5) == (b > 0.5)
+        for a, b in zip(first, second, strict=True)
+        if a != 0.5 and b != 0.5 and not math.isnan(a + b)  # a failed call has no opinion
     ]
     return {"agreement": sum(decided) / len(decided) if decided else None, "n": len(decided)}
 

@@ -30,8 +30,8 @@ def main(round: RoundOption) -> None:
     with stage_context(round) as here:
         layout, settings = here.layout, here.params.filter
         with track(layout, "filter", round, settings.model_dump()) as run:
-            run.dataset(layout.pairs(round), context="pairs")
             records = read_round(here, round)
+            run.dataset(layout.pairs(round), context="pairs")
             suites = [*records.others, records.pair_suite]
             failing = [failing_rows(suite) for suite in suites]
             outcome = outcome_of(records.pairs, records.pair_suite, failing[-1])

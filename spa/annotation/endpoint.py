@@ -130,7 +130,11 @@ class Endpoint:
                 bar.update()
 
             futures = [pool.submit(one, request) for request in requests]
-            done, waiting = wait(futures, return_when=FIRST_EXCEPTION)
+            try:
+                done, waiting = wait(futures, return_when=FIRST_EXCEPTION)
+            except BaseException:  # Ctrl-C: what has not begun is not paid for
+                pool.shutdown(wait=False, cancel_futures=True)
+                raise
             for future in waiting:
                 future.cancel()
             wait(waiting)
@@ -164,7 +168,7 @@ class Endpoint:
 
     def _describe(self, error: Exception, attempts: int) -> str:
         """What went wrong, in one line, without the key."""
-        text = " ".join(str(error).split())[:200].replace(self._key, "(the key)")
+        text = " ".join(str(error).replace(self._key, "(the key)").split())[:200]
         tried = f" after {attempts} attempts" if attempts > 1 else ""
         return f"alpaca_eval: {self.url} failed{tried} ({type(error).__name__}: {text})"
 

@@ -4,7 +4,6 @@ from collections.abc import Callable
 from queue import Empty, SimpleQueue
 from threading import Thread
 from typing import Any
-from urllib.parse import urlsplit
 
 from spa.annotation.endpoint import Endpoint
 from spa.doctor.finding import Finding, fault, note, ok
@@ -12,7 +11,7 @@ from spa.errors import AnnotationError
 from spa.layout import Layout
 from spa.params import Params
 from spa.tracking.reach import unreachable
-from spa.tracking.server import tracking_uri
+from spa.tracking.server import tracking_uri, without_login
 
 PATIENCE = 5.0
 """Seconds that a service may take to answer."""
@@ -34,9 +33,9 @@ def check_endpoint(layout: Layout, params: Params) -> list[Finding]:
 
 def check_tracking(layout: Layout) -> list[Finding]:
     """Runs can be logged."""
-    uri = _without_login(tracking_uri(layout), tracking_uri(layout))
+    uri = without_login(tracking_uri(layout), tracking_uri(layout))
     if reason := unreachable(layout):
-        reason = _without_login(reason, tracking_uri(layout))
+        reason = without_login(reason, tracking_uri(layout))
         todo = "start the server or mend MLFLOW_TRACKING_URI, or nothing is logged"
         return [fault("mlflow", f"{uri}: cannot be reached ({reason}); {todo}")]
     return [ok("mlflow", uri)]
@@ -97,13 +96,3 @@ def _within(seconds: float, ask: Callable[[], str]) -> str:
     if isinstance(found, Exception):
         raise found
     return found
-
-
-def _without_login(text: str, uri: str) -> str:
-    """A text as it may be shown, without the name and password of an address."""
-    login = urlsplit(uri).netloc.rpartition("@")[0]
-    if not login:
-        return text
-    password = login.partition(":")[2]
-    shown = text.replace(f"{login}@", "")
-    return shown.replace(password, "(the password)") if password else shown

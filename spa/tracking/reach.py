@@ -21,9 +21,10 @@ def unreachable(layout: Layout) -> str | None:
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "5")
     from mlflow.exceptions import MlflowException
+    from sqlalchemy.exc import SQLAlchemyError
 
     try:
         connect(layout).search_experiments(max_results=1)
-    except (MlflowException, OSError) as error:
+    except (MlflowException, SQLAlchemyError, OSError, ImportError) as error:
         return " ".join(str(error).split())[:200]
     return None

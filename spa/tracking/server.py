@@ -10,6 +10,7 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 import yaml
 
@@ -53,9 +54,10 @@ def tolerant(call: Any, *args: Any, **kwargs: Any) -> Any:
 
     try:
         return call(*args, **kwargs)
-    except (MlflowException, SQLAlchemyError, OSError) as error:
+    except (MlflowException, SQLAlchemyError, OSError, ImportError) as error:
         if not getattr(tolerant, "said", False):
-            reason = " ".join(str(error).split())[:160]
+            uri = os.environ.get("MLFLOW_TRACKING_URI", "")
+            reason = " ".join(without_login(str(error), uri).split())[:160]
             print(
                 f"warning: MLflow cannot be reached, runs are not logged ({reason})",
                 file=sys.stderr,
@@ -154,3 +156,13 @@ def _git(layout: Layout) -> dict[str, str]:
     command = ["git", "-C", str(layout.root), "rev-parse", "HEAD"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     return {"mlflow.source.git.commit": done.stdout.strip()} if done.returncode == 0 else {}
+
+
+def without_login(text: str, uri: str) -> str:
+    """A text as it may be shown, without the name and password of an address."""
+    login = urlsplit(uri).netloc.rpartition("@")[0]
+    if not login:
+        return text
+    password = login.partition(":")[2]
+    shown = text.replace(f"{login}@", "")
+    return shown.replace(password, "(the password)") if password else shown

@@ -15,11 +15,12 @@ def main(port: Port = 5000) -> None:
 
     from spa.errors import SpaError
     from spa.layout import Layout
-    from spa.tracking.server import tracking_uri
+    from spa.tracking.server import tracking_uri, without_login
 
     uri = tracking_uri(Layout.find())
     if uri.startswith(("http://", "https://")):
-        print(f"runs are kept by the server at {uri} (MLFLOW_TRACKING_URI); open it there")
+        shown = without_login(uri, uri)
+        print(f"runs are kept by the server at {shown} (MLFLOW_TRACKING_URI); open it there")
         return
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

@@ -95,5 +95,14 @@ def test_answers_to_other_prompts_are_not_compared() -> None:
         annotate([_output("test", GOOD)], [_output("development", GOOD)], RUBRIC, name="rubric")
 
 
+def test_a_failed_call_agrees_with_nobody() -> None:
+    rows = {
+        name: [{"dataset": "test", "preference": p} for p in preferences]
+        for name, preferences in (("a", [2.0, None, 1.0]), ("b", [2.0, 1.0, 2.0]))
+    }
+    (found,) = beside(rows, seed=1)["agreement"]
+    assert (found["agreement"], found["n"]) == (0.5, 2)
+
+
 def test_drift_is_the_mean_log_ratio() -> None:
     assert kl_estimate([-10.0, -20.0], [-12.0, -21.0]) == 1.5
