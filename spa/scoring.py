@@ -38,14 +38,12 @@ class Reader:
         compute: where and how to compute.
         chunks: of the stage that asks; finished work is kept there.
         progress: name of the progress bar.
-        dtype: float32 as `load_reader` tells, or None for the precision of sampling.
     """
 
     folder: Path
     compute: Compute
     chunks: Chunks | None = None
     progress: str | None = None
-    dtype: torch.dtype | None = torch.float32
 
     def responses(self, responses: Sequence[Response]) -> list[float]:
         """Log-probability of each response: nats at temperature 1, summed."""
@@ -65,7 +63,7 @@ class Reader:
         return self._read(share_of(self.compute, number), sequences)
 
     def _read(self, compute: Compute, sequences: Sequence[TokenSequence]) -> list[float]:
-        policy = load_policy(self.folder, compute, dtype=self.dtype, chunks=self.chunks)
+        policy = load_reader(self.folder, compute, self.chunks)
         return answer_logps(
             policy, sequences, token_budget=compute.score_tokens, progress=self.progress
         )

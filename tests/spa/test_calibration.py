@@ -71,6 +71,8 @@ def test_labels_turned_round_count_against_the_labels_and_not_the_judge() -> Non
     )
     assert (figures["judge_accuracy"], figures["label_accuracy"]) == (1.0, 0.0)
     assert figures["auroc"] == 1.0
+    for curve in ("coverage", "by_margin", "by_length"):
+        assert {bucket["accuracy"] for bucket in figures[curve]} == {1.0}
 
 
 def test_margins_that_rank_have_a_better_auroc_and_brier_score_than_those_that_do_not() -> None:

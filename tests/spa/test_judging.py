@@ -134,6 +134,16 @@ def test_an_automatic_penalty_balances_the_lengths_of_chosen_and_rejected() -> N
     assert found == pytest.approx(0.1, abs=0.05)
 
 
+def test_auto_balances_the_pairs_that_are_made_of_a_random_other_answer_too() -> None:
+    responses = _responses(200, 4)
+    noise = random.Random(1)
+    policy = [0.1 * len(r.text) + noise.gauss(0, 1) for r in responses]
+    judge = Judge(length_penalty="auto", pairing="best_random")
+    scores = _scores(responses, policy, [0.0] * len(responses), judge)
+    pairs = make_pairs(responses, scores, judge, beta=0.1, seed=1, round=1)
+    assert abs(sum(len(p.chosen) - len(p.rejected) for p in pairs) / len(pairs)) < 1
+
+
 def test_the_rubric_judges_each_answer_by_itself() -> None:
     responses = _responses()
     expected = [rubric_score(r.prompt[-1]["content"], r.text, "stop") for r in responses]

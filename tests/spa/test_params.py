@@ -50,6 +50,24 @@ def test_a_round_key_without_quotes_is_refused_as_dvc_would_drop_it(raw: dict[st
     ]
 
 
+def test_a_noise_window_of_which_nothing_is_ever_doubted_is_refused(raw: dict[str, Any]) -> None:
+    raw["train"] |= {"noise_share": 0.02, "noise_window": 50}
+    assert check_params(raw)[1] == []
+    raw["rounds"]["2"]["train"]["noise_window"] = 49
+    (fault,) = check_params(raw)[1]
+    assert fault.startswith("rounds.2.train.noise_window: found 49 at noise_share 0.02")
+    assert "wanted 50 or more" in fault
+    raw["train"]["noise_share"] = 0.0
+    assert check_params(raw)[1] == []
+
+
+def test_the_rival_is_chosen_on_development_prompts_so_that_there_are_some(
+    raw: dict[str, Any],
+) -> None:
+    raw["split"]["development"] = 0
+    assert [fault.split(":")[0] for fault in check_params(raw)[1]] == ["split.development"]
+
+
 def test_an_override_holds_in_its_round_only(raw: dict[str, Any]) -> None:
     raw["rounds"]["2"] |= {
         "train": {"beta": 0.5, "lambda": 0.125},
