@@ -94,10 +94,18 @@ def policy_hash(folder: Path) -> str:
 
 
 def params_of(stage: Stage, params: Params) -> dict[str, Any]:
-    """The params that a stage depends on, defaults and its round's overrides merged in."""
+    """The params that a stage depends on, defaults and its round's overrides merged in.
+
+    A section of which the stage depends on single keys, and on no override, is told as it is
+    for all rounds.
+    """
     number = stage.round if stage.round is not None and stage.round.isdigit() else None
     merged = params if number is None else params.for_round(int(number))
     values = merged.model_dump(mode="json", by_alias=True)
+    single = {key.split(".")[0] for key in stage.params if "." in key}
+    for section in single & OVERRIDABLE.keys():
+        if f"rounds.{number}.{section}" not in stage.params:
+            values[section] = getattr(params, section).model_dump(mode="json", by_alias=True)
     found: dict[str, Any] = {}
     for key in stage.params:
         section, *rest = key.split(".")

@@ -235,7 +235,7 @@ class Trainer:
             ]
         rows = self._gathered(rows, pairs)
         check_finite(rows)
-        if step >= plan.look:
+        if step >= max(plan.look, 1):  # before the first step every policy is its reference
             self._threshold.add(row.confidence for row in rows)
         return rows
 

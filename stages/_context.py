@@ -20,6 +20,8 @@ RoundOption = Annotated[int, typer.Option("--round", min=1, help="Round to work 
 class Context:
     """The pipeline a stage was called in; `params` has the round's overrides merged in.
 
+    `beta` is the one of all rounds, whatever a round trains with: it turns rewards, which are
+    sums over all rounds before, into probabilities.
     `chunks` holds what the stage has done already, should it be killed; it is emptied when
     the stage succeeds.
     """
@@ -28,6 +30,7 @@ class Context:
     params: "Params"
     compute: "Compute"
     chunks: "Chunks"
+    beta: float
 
 
 @contextmanager
@@ -58,11 +61,12 @@ def stage_context(
     if not tool:
         check_code(layout)
     params = load_params(layout.params)
+    beta = params.train.beta
     if round is not None:
         params = params.for_round(round)
     compute = load_compute(layout.compute)
     folder = layout.unfinished(stage or "tool", round if name is None else name)
     chunks = Chunks(folder, *surroundings(), compute.model_dump())
-    yield Context(layout, params, compute, chunks)
+    yield Context(layout, params, compute, chunks, beta)
     if stage:
         chunks.clear()

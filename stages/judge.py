@@ -40,9 +40,7 @@ def main(round: RoundOption) -> None:
             rewards = reward(here, round, responses, policy, base)
             penalty = length_penalty(responses, rewards, settings, seed=seed, round=round)
             scores = make_scores(responses, policy, base, rewards, penalty=penalty)
-            pairs = make_pairs(
-                responses, scores, settings, beta=here.params.train.beta, seed=seed, round=round
-            )
+            pairs = make_pairs(responses, scores, settings, beta=here.beta, seed=seed, round=round)
             pairs = flip_labels(pairs, settings.flip_labels, seed=seed, name=f"judge-{round}")
             write_table(layout.scores(round), scores, Score)
             write_table(layout.pairs(round), pairs, JudgedPair)

@@ -49,6 +49,7 @@ class RoundAudit:
     ) -> None:
         """Read a round's files; `sampler` is the model hash of the policy that round.prev names."""
         self._layout, self._params, self._found = layout, params.for_round(round), found
+        self._beta = params.train.beta
         self._sampler = sampler
         self._round, self._pools, self._prev = round, pools, params.round(round).prev
         self._responses = Rows(layout, layout.responses(round), Response, found)
@@ -175,7 +176,7 @@ class RoundAudit:
     def _labels(self) -> None:
         """Pairs are the ones that the scores make: who is chosen, by what margin, how likely."""
         wanted = {prompt: choice for prompt, choice in self._choices()}
-        rows, beta = self._pairs, self._params.train.beta
+        rows, beta = self._pairs, self._beta
         self._found.order(rows.name, rows["prompt_id"], list(wanted), self._scores.name)
         ids, turned = self._responses["response_id"], self._turned(wanted)
         names = ("prompt_id", "chosen_id", "rejected_id", "margin", "probability", "method")

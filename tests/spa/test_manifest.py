@@ -66,6 +66,17 @@ def test_round_0_is_told_with_its_own_epochs_and_no_doubt() -> None:
     assert own["train"]["alpha"] == 0.0
 
 
+def test_a_judges_beta_is_the_one_of_all_rounds_and_a_trainings_its_own() -> None:
+    params = load_params(ROOT / "params.yaml")
+    second = params.rounds["2"].model_copy(update={"train": {"beta": 0.3}})
+    params = params.model_copy(update={"rounds": params.rounds | {"2": second}})
+    own = {
+        name: params_of(read_stages(Layout(ROOT))[name], params) for name in ("judge@2", "train@2")
+    }
+    assert own["judge@2"]["train"] == {"beta": 0.1}
+    assert own["train@2"]["train"]["beta"] == 0.3
+
+
 def test_running_again_gives_the_same_bytes_and_root(run: Layout) -> None:
     before, root = run.manifest("judge@1").read_bytes(), root_hash(run)
     write_manifest(run, "judge@1")

@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from spa.distribution import Distribution
+from spa.encoding import TokenSequence
 from spa.logprobs import score
 from spa.margins import Margins
 from spa.models import Policy
@@ -75,3 +76,40 @@ def test_extrapolated_margins_go_further_from_another_reference(
     margin, _, extrapolated = margins.read(tiny.model, pairs, references, look=True)
     assert extrapolated is not None
     assert not torch.allclose(extrapolated, margin.detach(), atol=1e-3)
+
+
+def test_what_the_detector_adds_to_a_margin_is_the_logarithm_of_two_partition_sums(
+    tiny: Policy, other: Policy
+) -> None:
+    """Extrapolated margin = (1 + l) margin - beta (sum log Z_w - sum log Z_l), in float64."""
+    pairs = _pairs(5)
+    references = _margins(other).references(pairs, 1)
+    margins = _margins(tiny, lambda: other.model, **{"lambda": 0.5})
+    margin, _, extrapolated = margins.read(tiny.model, pairs, references, look=True)
+    assert extrapolated is not None
+    partitions = [_log_partition(tiny, other, p.chosen, p.rejected, weight=0.5) for p in pairs]
+    wanted = [
+        1.5 * own - 0.5 * (chosen - rejected)
+        for own, (chosen, rejected) in zip(margin.tolist(), partitions, strict=True)
+    ]
+    assert extrapolated.tolist() == pytest.approx(wanted, abs=1e-4)
+    assert any(abs(chosen - rejected) > 0.01 for chosen, rejected in partitions)
+
+
+def _log_partition(
+    policy: Policy, reference: Policy, *answers: TokenSequence, weight: float
+) -> list[float]:
+    """Of each answer: sum over its tokens of log sum_v p(v)^(1 + l) p_ref(v)^-l."""
+    found = []
+    for answer in answers:
+        ids = torch.tensor([[*answer.prompt, *answer.answer]])
+        with torch.no_grad():
+            p, r = (
+                m.model(input_ids=ids)
+                .logits[0, len(answer.prompt) - 1 : -1]
+                .double()
+                .log_softmax(-1)
+                for m in (policy, reference)
+            )
+        found.append(float(torch.logsumexp((1 + weight) * p - weight * r, -1).sum()))
+    return found

@@ -15,11 +15,24 @@ def test_nothing_is_doubted_before_one_pair_in_k_can_be() -> None:
 
 
 def test_it_is_the_quantile_of_the_latest_window_only() -> None:
-    """Of 1..10 the 10 % quantile by linear interpolation is 1.9; older zeros are forgotten."""
+    """Of 1..10 the tenth lies in place 0.1 * 11 = 1.1, at 1.1; older zeros are forgotten."""
     threshold = RollingThreshold(share=0.1, window=10)
     threshold.add([0.0] * 30)
     threshold.add(range(1, 11))
-    assert threshold.value() == pytest.approx(1.9)
+    assert threshold.value() == pytest.approx(1.1)
+
+
+@pytest.mark.parametrize("window", [20, 50, 128])
+def test_one_more_confidence_of_the_same_kind_is_doubted_with_probability_k(window: int) -> None:
+    """In 20,000 windows; by linear interpolation it would be 13.3, 11.6 and 10.6 %."""
+    draws = np.random.default_rng(1).uniform(size=(20_000, window + 1))
+    doubted = 0
+    for *known, new in draws.tolist():
+        threshold = RollingThreshold(share=0.1, window=window)
+        threshold.add(known)
+        value = threshold.value()
+        doubted += value is not None and new < value
+    assert doubted / len(draws) == pytest.approx(0.1, abs=0.006)
 
 
 def test_share_zero_never_doubts() -> None:

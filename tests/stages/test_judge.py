@@ -1,21 +1,26 @@
 """Stage `judge`: every method and every reference says something of its own."""
 
+import copy
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+import yaml
 from transformers import LlamaConfig, LlamaForSequenceClassification
 
 from spa.chunks import Chunks
 from spa.compute import Compute
+from spa.files import read_table, write_table
 from spa.generation.responses import sample_responses
 from spa.generation.transformers_engine import TransformersEngine
 from spa.layout import Layout
 from spa.models import Policy
 from spa.param_files import load_params
-from spa.records import Prompt, Response
+from spa.records import JudgedPair, Prompt, Response
+from stages import judge
 from stages._context import Context
 from stages.judge import read_by, reward
 from tests.pipeline.tiny_params import write_pipeline
@@ -67,7 +72,7 @@ def _rewards(root: Path, responses: list[Response], round: int = 2, **judge: Any
     layout = Layout(root)
     params = load_params(layout.params).for_round(round)
     params = params.model_copy(update={"judge": params.judge.model_copy(update=judge)})
-    here = Context(layout, params, CPU, Chunks(layout.cache))
+    here = Context(layout, params, CPU, Chunks(layout.cache), beta=0.1)
     policy, base = (read_by(here, name, responses) for name in (str(round - 1), "base"))
     return reward(here, round, responses, policy, base)
 
@@ -76,7 +81,7 @@ def test_the_reference_is_the_base_the_policy_before_or_nothing(
     pipeline: Path, responses: list[Response]
 ) -> None:
     layout = Layout(pipeline)
-    here = Context(layout, load_params(layout.params), CPU, Chunks(layout.cache))
+    here = Context(layout, load_params(layout.params), CPU, Chunks(layout.cache), beta=0.1)
     logps = {name: read_by(here, name, responses) for name in ("base", "0", "1")}
     for reference, name in (("base", "base"), ("previous", "0")):
         expected = [a - b for a, b in zip(logps["1"], logps[name], strict=True)]
@@ -116,3 +121,61 @@ def test_a_rubric_of_the_users_own_judges(
     (root / "params.yaml").write_text(text)
     found = _rewards(root, responses, method="rubric")
     assert found == [float(len(r.text)) for r in responses]
+
+
+@pytest.fixture
+def judged(
+    pipeline: Path,
+    responses: list[Response],
+    database: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> Callable[..., list[JudgedPair]]:
+    """The pairs of a whole run of the stage, with some keys of its params changed."""
+    root = tmp_path / "judged"
+    shutil.copytree(pipeline, root)
+    shutil.copy(database, root)
+    layout = Layout(root)
+    write_table(layout.responses(2), responses, Response)
+    monkeypatch.chdir(root)
+    asked = yaml.safe_load(layout.params.read_text())
+
+    def run(own_beta: float | None = None, **changes: Any) -> list[JudgedPair]:
+        params = copy.deepcopy(asked)
+        params["judge"] |= changes
+        if own_beta:
+            params["rounds"]["2"].setdefault("train", {})["beta"] = own_beta
+        layout.params.write_text(yaml.safe_dump(params, sort_keys=False))
+        judge.main(2)
+        return read_table(layout.pairs(2), JudgedPair)
+
+    return run
+
+
+def test_pairing_chooses_the_same_answers_and_rejects_others(
+    judged: Callable[..., list[JudgedPair]],
+) -> None:
+    worst, drawn = judged(pairing="best_worst"), judged(pairing="best_random")
+    assert [pair.chosen_id for pair in drawn] == [pair.chosen_id for pair in worst]
+    assert [pair.rejected_id for pair in drawn] != [pair.rejected_id for pair in worst]
+    pairs = list(zip(drawn, worst, strict=True))
+    assert all(0 < drawn.margin <= worst.margin for drawn, worst in pairs)
+
+
+def test_flipped_labels_turn_that_share_of_the_pairs_round(
+    judged: Callable[..., list[JudgedPair]],
+) -> None:
+    straight, flipped = judged(), judged(flip_labels=0.5)
+    turned = [
+        (a.chosen_id, a.rejected_id) == (b.rejected_id, b.chosen_id)
+        for a, b in zip(straight, flipped, strict=True)
+    ]
+    assert sum(turned) == len(straight) // 2 > 0
+    for a, b, around in zip(straight, flipped, turned, strict=True):
+        assert b.margin == (-a.margin if around else a.margin)
+
+
+def test_probabilities_are_by_the_beta_of_all_rounds(
+    judged: Callable[..., list[JudgedPair]],
+) -> None:
+    assert judged(own_beta=0.7) == judged()

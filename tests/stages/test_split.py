@@ -100,3 +100,20 @@ def test_a_check_can_warn_or_be_off_or_stop(layout: Layout, tiny_folder: Path) -
     with pytest.raises(ContractError, match=r"split: found 1 pairs with identical, first \w+;"):
         split.main()
     assert [row.action for row in rows_behind(layout, 0, "identical")] == ["stop"]
+
+
+def test_flipped_labels_turn_that_share_of_the_seed_round_and_no_other_pool(
+    layout: Layout,
+) -> None:
+    _change(layout, "split", seed_pairs=20, gold=4)
+    sides = {}
+    for share in (0.0, 0.25):
+        _change(layout, "split", flip_seed_labels=share)
+        split.main()
+        sides[share] = {
+            name: [(pair.pair_id, pair.chosen) for pair in read_table(layout.pool(name), Pair)]
+            for name in ("seed", "gold")
+        }
+    assert sides[0.0]["gold"] == sides[0.25]["gold"]
+    turned = [a != b for a, b in zip(sides[0.0]["seed"], sides[0.25]["seed"], strict=True)]
+    assert sum(turned) == 5
