@@ -119,7 +119,8 @@ def _curve(curves: Mapping[str, Curves], key: str, title: str, unit: str) -> Plo
 
 
 def calibration(judged: Mapping[str, Row]) -> list[Plot]:
-    """How sure each round's judge may be, and how right it is on its surest pairs.
+    """How sure each round's judge may be, and where it is right: on its surest pairs, by its
+    margin and by what the preferred answer is longer.
 
     Args:
         judged: by round, the figures of `calibration.summarise`.
@@ -135,9 +136,25 @@ def calibration(judged: Mapping[str, Row]) -> list[Plot]:
         _buckets(axes, judged, "coverage")
         axes.set(xlabel="share of the pairs, surest first", ylabel="share right")
 
+    def ranked(axes: Any) -> None:
+        axes.axhline(0.5, color=MUTED, linewidth=1, linestyle="--")
+        _buckets(axes, judged, "by_margin")
+        axes.set(xlabel="margin in nats, mean of a quarter of the pairs", ylabel="share right")
+
+    def longer(axes: Any) -> None:
+        axes.axhline(0.5, color=MUTED, linewidth=1, linestyle="--")
+        axes.axvline(0, color=MUTED, linewidth=1, linestyle="--")
+        _buckets(axes, judged, "by_length")
+        axes.set(xlabel="tokens by which the preferred answer is longer", ylabel="share right")
+
     return [
-        Plot("How sure the judge may be", _buckets_in_words(judged, "reliability"), sure),
-        Plot("How right it is on its surest pairs", _buckets_in_words(judged, "coverage"), covered),
+        Plot(title, _buckets_in_words(judged, key), draw)
+        for title, key, draw in (
+            ("How sure the judge may be", "reliability", sure),
+            ("How right it is on its surest pairs", "coverage", covered),
+            ("How right it is by its margin", "by_margin", ranked),
+            ("How right it is by length", "by_length", longer),
+        )
     ]
 
 
@@ -151,7 +168,12 @@ def _buckets(axes: Any, judged: Mapping[str, Row], key: str) -> None:
 
 
 def _buckets_in_words(judged: Mapping[str, Row], key: str) -> str:
-    what = {"reliability": "Share right by probability", "coverage": "Share right by coverage"}
+    what = {
+        "reliability": "Share right by probability",
+        "coverage": "Share right by coverage",
+        "by_margin": "Share right by margin in nats",
+        "by_length": "Share right by tokens that the preferred answer is longer",
+    }
     said = "; ".join(
         f"{name_of(name)}: "
         + ", ".join(f"{b['mean']:.2f} {b['accuracy']:.0%}" for b in figures.get(key, []))

@@ -28,11 +28,12 @@ def drawn(rows: list[dict[str, Any]]) -> list[str]:
 
 def _all(rows: Sequence[dict[str, Any]]) -> list[Plot]:
     bucket = [{"mean": 0.6, "accuracy": 0.7}]
+    judged = dict.fromkeys(("reliability", "coverage", "by_margin", "by_length"), bucket)
     return [
         pictures.win_rate(rows),
         pictures.reward_kl(rows),
         *pictures.training({"0": curves(training_log()), "1": curves([])}),
-        *pictures.calibration({"1": {"reliability": bucket, "coverage": bucket}, "2": {}}),
+        *pictures.calibration({"1": judged, "2": {}}),
         pictures.margins(PAIRS),
         pictures.lengths({"base": [10, 20, 30], "1": []}),
     ]
@@ -42,7 +43,7 @@ def test_equal_figures_are_equal_pictures(
     rows: list[dict[str, Any]], drawn: list[str], tmp_path: Path
 ) -> None:
     again = _all(rows)
-    for number in (0, 2, 7):
+    for number in (0, 2, 9):
         assert to_svg(again[number]) == drawn[number]
     for name in "ab":
         save_png(_all(rows)[:1], tmp_path / name)
@@ -60,8 +61,10 @@ def test_a_picture_says_its_numbers_to_who_cannot_see_it(rows: list[dict[str, An
     assert "base 0.00, 0.500" in said[1]
     assert said[3] == "Margin: round 0 from -0.500 to 3.500 in 5 steps."
     assert said[5] == "Share right by probability: round 1: 0.60 70%."
-    assert "round 1 median 0.3 nats, 1 of 2 labels wrong" in said[7]
-    assert "base median 20; round 1 median unknown" in said[8]
+    longer = "Share right by tokens that the preferred answer is longer: round 1: 0.60 70%."
+    assert said[8] == longer
+    assert "round 1 median 0.3 nats, 1 of 2 labels wrong" in said[9]
+    assert "base median 20; round 1 median unknown" in said[10]
 
 
 def test_a_drawing_takes_its_colours_from_the_page_and_has_no_ids_to_clash(
