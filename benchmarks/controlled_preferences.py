@@ -57,9 +57,15 @@ ARMS: dict[str, dict[str, Any]] = {
     "previous": {"judge": {"reference": "previous"}},
     "no_noise_handling": {"train": {"alpha": 0.0}},
     "no_extrapolation": _rounds(**{"lambda": 0.0}),
+    "from_rival": {"rounds": {"1": {"prev": "rival"}}},
+    "more_answers": {"generate": {"samples": 8}},
     "seed_steps": {"train": {"seed_epochs": 3}},
+    "supervised": {"train": {"seed_epochs": 3, "nll_weight": 1000.0}},
 }
-"""What each arm changes of the setting; `seed_steps` is its round 0, 21 steps on the seed."""
+"""What each arm changes of the setting."""
+SEED_ALONE = ("seed_steps", "supervised")
+"""Of these round 0 alone is run, 21 steps on the seed; `supervised` only makes its chosen answers
+likelier."""
 
 SETTING: dict[str, Any] = {
     "split": {
@@ -152,7 +158,7 @@ def _run(
     layout: Layout, starter: Mapping[str, Any], rubric: str, arm: str, seed: int
 ) -> dict[str, Any]:
     params = settings(starter, rubric, arm, seed)
-    if arm == "seed_steps":
+    if arm in SEED_ALONE:
         study.reproduce(layout, params, ["evaluate_seed"])
         return {"policies": {"0": study.outcomes(layout, "0")}, "judged": {}}
     study.reproduce(layout, params)
