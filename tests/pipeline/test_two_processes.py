@@ -170,10 +170,12 @@ def _spa_train(layout: Layout, compute: dict[str, Any], **environment: str) -> t
 def test_spa_train_starts_its_processes_itself(pipeline: Layout) -> None:
     logs, weights, files = [], [], []
     two = f"{sys.executable} -m torch.distributed.run --standalone --nproc-per-node 2"
+    machines = f"{sys.executable} {Path(__file__).with_name('two_machines.py')}"
     for compute in (
         {},
         {"processes": 2, "shard": True},
         {"launcher": {"command": two, "processes": 2}},
+        {"launcher": {"command": machines, "processes": 2}},
     ):
         code, error = _spa_train(pipeline, compute)
         assert code == 0, error
