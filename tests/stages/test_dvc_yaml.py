@@ -25,7 +25,6 @@ PLUMBING = {
     "contract",
     "param_files",
     "section",
-    "seeds",
     "chunks",
     "checkpoints",
     "memory",
@@ -34,7 +33,7 @@ PLUMBING = {
     "training_health",
     "code_lock",
 }
-"""Modules that compute no result; a change in them reruns nothing."""
+"""Modules that compute no result, and the defaults of params; a change in them reruns nothing."""
 
 FILES = {
     "base": "base", "split": "split", "seed": "train", "baseline": "evaluate",
