@@ -1,7 +1,8 @@
 """Who goes where: disjoint pools of prompts and pairs, drawn by the rank of a hash.
 
-A prompt's rank depends on itself and the seed alone, so that one more prompt in the data moves at
-most one other, with all of its pairs, across each boundary, and one more round changes no pool before it.
+A prompt's rank depends on itself and the seed alone, so that one more prompt in the data moves
+at most one other, with all of its pairs, across each boundary, and one more round changes no pool
+before it.
 """
 
 from collections import defaultdict
