@@ -4,6 +4,7 @@ By reference: MLflow learns where a policy's folder is and what its weights' has
 copy of them. DVC keeps the weights.
 """
 
+import sys
 import time
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -34,7 +35,8 @@ def log_policies(layout: Layout, rows: Sequence[Mapping[str, Any]], recommended:
     """Register the policy of every round, with its figures, and name the recommended champion.
 
     A policy whose bytes are registered under this pipeline already is not registered again; its
-    figures are written where they changed. A policy that does not lie here is left out.
+    figures are written where they changed. A policy that does not lie here is left out; if it is
+    the recommended one, stderr says that the champion stays who it was.
     `mlflow.search_logged_models` ranks the policies by any figure, say `metrics.eval/win_rate`.
 
     Args:
@@ -42,6 +44,12 @@ def log_policies(layout: Layout, rows: Sequence[Mapping[str, Any]], recommended:
         rows: one mapping per policy with `round` and figures; base and rival are left out.
         recommended: the round whose version gets the alias `champion`.
     """
+    if not layout.policy(recommended).is_dir():
+        print(
+            f"warning: {layout.show(layout.policy(recommended))} is not here, so that MLflow's "
+            f"{CHAMPION} stays who it was; `dvc pull` it and say `spa report` again",
+            file=sys.stderr,
+        )
     tolerant(_log_policies, layout, rows, recommended)
 
 

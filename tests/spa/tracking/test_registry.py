@@ -71,3 +71,15 @@ def test_rounds_are_versions_by_reference_with_one_champion(layout: Layout) -> N
     assert len(client.search_model_versions(f"name = '{REGISTERED}'")) == 4
     assert client.get_model_version_by_alias(REGISTERED, CHAMPION).tags["spa.round"] == "2"
     assert _ranked(client)[0] == "round-2"
+
+
+def test_a_recommended_policy_that_is_not_here_leaves_the_champion_and_is_said(
+    layout: Layout, capsys: pytest.CaptureFixture[str]
+) -> None:
+    log_policies(layout, ROWS, "1")
+    shutil.rmtree(layout.policy("2"))
+    assert capsys.readouterr().err == ""
+    log_policies(layout, ROWS, "2")
+    assert "data/round-2/policy is not here, so that MLflow's champion" in capsys.readouterr().err
+    champion = MlflowClient(tracking_uri(layout)).get_model_version_by_alias(REGISTERED, CHAMPION)
+    assert champion.tags["spa.round"] == "1"
