@@ -15,7 +15,7 @@ from spa.pictures import name_of
 
 HERE = Path(__file__).parent
 DROPPED = "dropped"
-_HUB = re.compile(r"(?P<name>[\w.-]+/[\w.-]+)@[0-9a-f]{40}")
+_HUB = re.compile(r"(?P<name>[\w.-]+/[\w.-]+)@[0-9a-f]{40}(#[\w.-]+)?")
 _ANNOTATORS = {
     "rubric": "a Python function that checks one preference exactly and knows nothing else",
     "llm": "a language model, asked both ways round",

@@ -19,7 +19,7 @@ from spa.importing.row import Fault, Row, RowError
 
 Reader = Callable[[IO[bytes], str], Iterator[Row | RowError]]
 
-_HUB = re.compile(r"(?P<name>[\w.-]+/[\w.-]+)@(?P<revision>[0-9a-f]{40})")
+_HUB = re.compile(r"(?P<name>[\w.-]+/[\w.-]+)@(?P<revision>[0-9a-f]{40})(#(?P<split>[\w.-]+))?")
 _OPEN = re.compile(r"[\w.-]+/[\w.-]+@")
 _KINDS: dict[str, tuple[str, Reader]] = {
     ".jsonl": ("JSON Lines", json_lines),
@@ -36,7 +36,8 @@ def read_rows(source: str, root: Path) -> Iterator[Row]:
     """Read the rows of a source, in order.
 
     Args:
-        source: a file or folder relative to `root`, or `org/name@commit` on the Hub.
+        source: a file or folder relative to `root`, or `org/name@commit` on the Hub,
+            of which `#split` is read in place of its split `train`.
         root: the folder that `source` is relative to.
 
     Raises:
@@ -66,7 +67,7 @@ def scan_rows(source: str, root: Path) -> Iterator[Row | RowError]:
             name = str(file.relative_to(root)) if file.is_relative_to(root) else str(file)
             yield from _scan_file(file, name)
     elif hub := _HUB.fullmatch(source):
-        yield from _hub_rows(hub["name"], hub["revision"])
+        yield from _hub_rows(hub["name"], hub["revision"], hub["split"] or "train")
     elif _OPEN.fullmatch(source):
         raise InputError(
             f"{source}: its commit is open; wanted org/name@40 hex digits; run `spa preset "
@@ -75,7 +76,7 @@ def scan_rows(source: str, root: Path) -> Iterator[Row | RowError]:
     else:
         raise InputError(
             f"{source}: not found; wanted a file or folder below the pipeline's, or a Hub dataset "
-            "with its commit, org/name@40 hex digits; mend its name"
+            "with its commit, org/name@40 hex digits (and #split); mend its name"
         )
 
 
@@ -155,13 +156,15 @@ def _damaged(name: str, row: int | None, found: str, wanted: str, advice: str) -
     return RowError([Fault(name, row, None, found, wanted, advice)])
 
 
-def _hub_rows(name: str, revision: str) -> Iterator[Row]:
+def _hub_rows(name: str, revision: str, split: str) -> Iterator[Row]:
     from datasets import load_dataset
 
     try:
-        dataset = load_dataset(name, revision=revision, split="train")
+        dataset = load_dataset(name, revision=revision, split=split)
     except Exception as error:
         text = " ".join(str(error).split())[:200]
-        raise InputError(f"{name}@{revision}: cannot be fetched from the Hub ({text})") from error
+        raise InputError(
+            f"{name}@{revision}#{split}: cannot be fetched from the Hub ({text})"
+        ) from error
     for number, fields in enumerate(dataset, 1):
         yield Row(f"{name}@{revision[:8]}", number, dict(fields))

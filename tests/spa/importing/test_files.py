@@ -223,3 +223,23 @@ def test_links_within_the_pipeline_and_places_said_outright_are_fine(tmp_path: P
     (tmp_path / "rows.jsonl").write_text('{"prompt": "a"}\n')
     for source in ("rows.jsonl", "again.jsonl", "../rows.jsonl", str(tmp_path / "rows.jsonl")):
         refuse_links(source, root)
+
+
+@pytest.fixture
+def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """A dataset as the Hub holds it, with a split `eval` alone; datasets looks here first."""
+    folder = tmp_path / "hub" / "org" / "name"
+    folder.mkdir(parents=True)
+    (folder / "rows.jsonl").write_bytes(_lines(ROWS))
+    card = "configs:\n- config_name: default\n  data_files: [{split: eval, path: rows.jsonl}]\n"
+    (folder / "README.md").write_text(f"---\n{card}---\n")
+    monkeypatch.chdir(tmp_path / "hub")
+    monkeypatch.setenv("HF_DATASETS_CACHE", str(tmp_path / "cache"))
+    return f"org/name@{'0' * 40}"
+
+
+def test_a_hub_dataset_is_read_by_its_split(hub: str, tmp_path: Path) -> None:
+    rows = list(read_rows(f"{hub}#eval", tmp_path / "pipeline"))
+    assert [row.fields for row in rows] == ROWS
+    with pytest.raises(InputError, match=r"#train: cannot be fetched .*train.*eval"):
+        list(read_rows(hub, tmp_path / "pipeline"))
