@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from itertools import combinations
 from typing import Any
 
-from spa.annotation.annotator import Annotator, Answer, Comparison, Rater
+from spa.annotation.annotator import Annotator, Answer, Comparison, Rater, as_instruction
 from spa.degeneracy import distinct_pairs, repetition
 from spa.errors import AnnotationError, ArtefactError
 from spa.metrics import bootstrap
@@ -18,16 +18,20 @@ NULL_ANSWER = (
 
 
 def outputs_json(responses: dict[str, list[Response]], generator: str) -> list[dict[str, Any]]:
-    """Answers as AlpacaEval's outputs: instruction, output, generator, dataset, and more."""
+    """Answers as AlpacaEval's outputs: instruction, output, generator, dataset, and more.
+
+    `prompt` is there where the instruction does not hold all of it: system or earlier turns.
+    """
     return [
         {
             "dataset": pool,
             "finish_reason": response.finish_reason,
             "generator": generator,
-            "instruction": response.prompt[-1]["content"],
+            "instruction": as_instruction(response.prompt),
             "output": response.text,
             "prompt_id": response.prompt_id,
             "tokens": len(response.token_ids),
+            **({"prompt": response.prompt} if len(response.prompt) > 1 else {}),
         }
         for pool in POOLS
         for response in responses.get(pool, [])
@@ -90,7 +94,8 @@ def annotate(
 
 
 def _prompt(row: dict[str, Any]) -> list[Message]:
-    return [{"role": "user", "content": row["instruction"]}]
+    found: list[Message] = row.get("prompt") or [{"role": "user", "content": row["instruction"]}]
+    return found
 
 
 def _answer(row: dict[str, Any]) -> Answer:

@@ -7,7 +7,7 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from spa.annotation.annotator import Comparison
+from spa.annotation.annotator import Comparison, as_instruction
 from spa.annotation.endpoint import Choice, Endpoint, Request
 from spa.errors import AnnotationError
 from spa.leaderboard import ask_pairs, price_per_token
@@ -42,7 +42,7 @@ class AlpacaEvalAnnotator:
         """
         pairs = [
             {
-                "instruction": _plain(c.prompt[-1]["content"]),
+                "instruction": _plain(as_instruction(c.prompt)),
                 "output_1": _plain(c.first.text),
                 "output_2": _plain(c.second.text),
             }

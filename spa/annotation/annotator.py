@@ -45,6 +45,20 @@ class Rater(Annotator, Protocol):
         ...
 
 
+def as_instruction(prompt: Sequence[Message]) -> str:
+    """A prompt as the one text that AlpacaEval calls an instruction: what was said, without system
+    turns; a conversation of several turns with the role before each."""
+    spoken = [turn for turn in prompt if turn["role"] != "system"]
+    return transcript(spoken or prompt)
+
+
+def transcript(prompt: Sequence[Message]) -> str:
+    """All turns as one text: the only one as it is, several behind their roles."""
+    if len(prompt) == 1:
+        return prompt[0]["content"]
+    return "\n\n".join(f"{turn['role']}: {turn['content']}" for turn in prompt)
+
+
 def compare(first: float, second: float) -> float:
     """The preference that follows from two ratings: 0, 0.5 (a tie) or 1."""
     return 0.5 if first == second else float(second > first)

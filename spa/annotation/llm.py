@@ -3,7 +3,7 @@
 import math
 from collections.abc import Sequence
 
-from spa.annotation.annotator import Answer, Comparison
+from spa.annotation.annotator import Answer, Comparison, transcript
 from spa.errors import AnnotationError
 from spa.logprobs import next_token_logprobs
 from spa.models import Policy
@@ -65,12 +65,7 @@ class LlmAnnotator:
 
 def ask(prompt: Sequence[Message], first: Answer, second: Answer) -> str:
     """The text that asks for a preference."""
-    request = (
-        prompt[0]["content"]
-        if len(prompt) == 1
-        else "\n\n".join(f"{turn['role']}: {turn['content']}" for turn in prompt)
-    )
-    return QUESTION.format(request=request, first=first.text, second=second.text)
+    return QUESTION.format(request=transcript(prompt), first=first.text, second=second.text)
 
 
 def _share(one: float, other: float) -> float:

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from spa.annotation.annotator import Comparison
+from spa.annotation.annotator import Comparison, as_instruction
 from spa.errors import AnnotationError
 
 
@@ -29,7 +29,7 @@ class RecordedAnnotator:
         found = [self._look_up(comparison) for comparison in comparisons]
         missing = [c for c, share in zip(comparisons, found, strict=True) if share is None]
         if missing:
-            question = missing[0].prompt[-1]["content"][:60]
+            question = as_instruction(missing[0].prompt)[:60]
             raise AnnotationError(
                 f"{self._file}: {len(missing)} of {len(comparisons)} comparisons are not recorded, "
                 f"first of them answers to {question!r}; wanted a preference for every pair of "
@@ -38,7 +38,7 @@ class RecordedAnnotator:
         return [share for share in found if share is not None]
 
     def _look_up(self, comparison: Comparison) -> float | None:
-        question = comparison.prompt[-1]["content"]
+        question = as_instruction(comparison.prompt)
         first, second = comparison.first.text, comparison.second.text
         if first == second:
             return 0.5

@@ -13,8 +13,10 @@ from spa.evaluation import (
     beside,
     kl_estimate,
     null_win_rate,
+    outputs_json,
     summarise,
 )
+from spa.records import Message, Response
 
 
 def _finishing(question: str, answer: str, finish_reason: str) -> float:
@@ -50,6 +52,47 @@ def test_a_win_is_preference_two_a_tie_one_and_a_half() -> None:
     assert (figures["n"], figures["win_rate"], figures["finished"]) == (2, 0.75, 1.0)
     assert figures["gold_reward"] == pytest.approx(0.9)
     assert (figures["development"]["n"], figures["development"]["win_rate"]) == (1, 0.0)
+
+
+TURNS: list[Message] = [
+    {"role": "system", "content": "You are a baker."},
+    {"role": "user", "content": "Does bread rise?"},
+    {"role": "assistant", "content": "Yes."},
+    {"role": "user", "content": "Why?"},
+]
+
+
+class _Reads:
+    """Prefers the second answer to prompts that it notes."""
+
+    def __init__(self) -> None:
+        self.read: list[Sequence[Message]] = []
+
+    def prefer(self, comparisons: Sequence[Comparison]) -> list[float]:
+        self.read += [comparison.prompt for comparison in comparisons]
+        return [1.0] * len(comparisons)
+
+
+@pytest.mark.parametrize(
+    ("turns", "instruction"),
+    [
+        (TURNS, "user: Does bread rise?\n\nassistant: Yes.\n\nuser: Why?"),
+        ([TURNS[0], TURNS[3]], "Why?"),
+        (TURNS[3:], "Why?"),
+    ],
+)
+def test_annotators_read_the_whole_conversation(turns: list[Message], instruction: str) -> None:
+    """What AlpacaEval calls the instruction of a single question stays that question."""
+    response = Response(
+        response_id="r", prompt_id="p", prompt=turns, sample=0, text="Yeast.", token_ids=[5],
+        finish_reason="stop", seed=1, model="m", token_logprobs=[-1.0], logprob=-1.0,
+    )  # fmt: skip
+    rows = outputs_json({"test": [response]}, "policy")
+    assert rows[0]["instruction"] == instruction
+    reader = _Reads()
+    annotated = annotate(rows, rows, reader, name="llm")
+    assert reader.read == [turns]
+    assert annotated[0]["instruction"] == instruction
 
 
 class _Longer:
