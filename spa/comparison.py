@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,7 +17,8 @@ class WinRateDifference:
     """Win rates of two policies on the prompts both answered, 0 to 1.
 
     `difference` is the second's minus the first's; `low` and `high` bound its 95 % interval, from
-    a bootstrap over prompts, paired.
+    a bootstrap over prompts, paired. `other_baseline` counts the prompts on which the policies met
+    different answers of the baseline, as those of another run may be.
     """
 
     first: float
@@ -25,6 +27,7 @@ class WinRateDifference:
     low: float
     high: float
     n: int
+    other_baseline: int
 
 
 def compare_policies(
@@ -38,32 +41,39 @@ def compare_policies(
         seed: names the bootstrap.
 
     Raises:
-        InputError: they share no test prompt, or different annotators compared them.
+        InputError: they share no test prompt, different annotators compared them, or with
+            different baselines.
     """
-    names = [sorted({row["annotator"] for row in rows}) for rows in (first, second)]
-    if names[0] != names[1]:
-        raise InputError(
-            f"compare: {', '.join(names[0])} annotated the first and {', '.join(names[1])} the "
-            "second; wanted the same annotator"
-        )
-    wins = [
+    _check_alike("annotator", "annotator", first, second)
+    _check_alike("baseline", "generator_1", first, second)
+    tests = [
         {
-            row["prompt_id"]: row["preference"] - 1
+            row["prompt_id"]: row
             for row in rows
             if row["dataset"] == "test" and row["preference"] is not None
         }
         for rows in (first, second)
     ]
-    shared = [prompt for prompt in wins[0] if prompt in wins[1]]
+    shared = [prompt for prompt in tests[0] if prompt in tests[1]]
     if not shared:
         raise InputError(
-            f"compare: {len(wins[0])} and {len(wins[1])} test prompts, none in both; wanted "
+            f"compare: {len(tests[0])} and {len(tests[1])} test prompts, none in both; wanted "
             "policies that answered the same prompts"
         )
-    one, other = ([own[prompt] for prompt in shared] for own in wins)
+    one, other = ([own[prompt]["preference"] - 1 for prompt in shared] for own in tests)
     gap = paired_difference(one, other, seed=seed)
     means = [bootstrap(own, seed=seed).mean for own in (one, other)]
-    return WinRateDifference(means[0], means[1], gap.mean, gap.low, gap.high, gap.n)
+    others = sum(len({own[prompt]["output_1"] for own in tests}) > 1 for prompt in shared)
+    return WinRateDifference(means[0], means[1], gap.mean, gap.low, gap.high, gap.n, others)
+
+
+def _check_alike(what: str, key: str, *policies: Sequence[dict[str, Any]]) -> None:
+    first, second = (", ".join(sorted({row[key] for row in rows})) for rows in policies)
+    if first != second:
+        raise InputError(
+            f"compare: found {what} {first} of the first and {second} of the second policy; "
+            f"wanted the same {what}"
+        )
 
 
 def read_policy_annotations(layout: Layout, name: str) -> list[dict[str, Any]]:
@@ -83,10 +93,13 @@ def read_policy_annotations(layout: Layout, name: str) -> list[dict[str, Any]]:
     from dvc.api import read
     from dvc.exceptions import DvcException
     from scmrepo.exceptions import SCMError
+    from scmrepo.git import Git
 
-    path = file.relative_to(layout.root).as_posix()
+    path = layout.show(file)
     try:
-        return list(json.loads(read(path, repo=str(layout.root), rev=revision)))
+        with closing(Git(str(layout.root))) as git:  # whose paths are those of a revision
+            place = file.relative_to(git.root_dir).as_posix()
+        return list(json.loads(read(place, repo=str(layout.root), rev=revision)))
     except (DvcException, SCMError, OSError) as error:
         text = " ".join(str(error).split())[:200]
         raise ArtefactError(

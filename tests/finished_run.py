@@ -92,6 +92,7 @@ def _evaluation(layout: Layout, name: str, win: float, development: float, answe
         {
             "dataset": pool, "prompt_id": f"q{n}", "output_1": f"reference {n}",
             "preference": PREFERENCES[n % 5], "score": n / 10, "annotator": "rubric",
+            "generator_1": "base",
         }
         for pool, n in prompts
     ]  # fmt: skip

@@ -35,3 +35,8 @@ def main(a: Policy, b: Policy, as_json: Json = False) -> None:
         f"prompts\n{b} - {a}: {found.difference:+.1%} [{found.low:+.1%}, {found.high:+.1%}]: "
         f"{'told apart' if apart else 'not told apart'}"
     )
+    if found.other_baseline:
+        print(
+            f"on {found.other_baseline} of them the baseline gave the two runs different answers, "
+            "so that part of the difference is the baseline's"
+        )

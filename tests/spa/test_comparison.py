@@ -1,17 +1,28 @@
 """Comparing policies: paired by prompt, against a bootstrap written another way."""
 
+import json
 import random
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import pytest
+from dvc.repo import Repo as DvcRepo
+from git import Actor, Repo
 
-from spa.comparison import compare_policies
-from spa.errors import InputError
+from spa.comparison import compare_policies, read_policy_annotations
+from spa.errors import ArtefactError, InputError
+from spa.layout import Layout
 
 
 def _rows(wins: Sequence[float], *, start: int = 0, **fields: Any) -> list[dict[str, Any]]:
-    row = {"annotator": "rubric", "dataset": "test", **fields}
+    row = {
+        "annotator": "rubric",
+        "dataset": "test",
+        "generator_1": "base",
+        "output_1": "b",
+        **fields,
+    }
     return [
         {**row, "prompt_id": f"p{start + i}", "preference": 1 + win} for i, win in enumerate(wins)
     ]
@@ -48,5 +59,30 @@ def test_prompts_are_paired_by_id_and_development_prompts_take_no_part() -> None
 def test_what_cannot_be_compared_is_refused() -> None:
     with pytest.raises(InputError, match="none in both"):
         compare_policies(_rows([1.0]), _rows([1.0], start=5), seed=0)
-    with pytest.raises(InputError, match="rubric annotated the first and llm the second"):
+    with pytest.raises(InputError, match="annotator rubric of the first and llm of the second"):
         compare_policies(_rows([1.0]), _rows([1.0], annotator="llm"), seed=0)
+    with pytest.raises(InputError, match="baseline base of the first and gpt4 of the second"):
+        compare_policies(_rows([1.0]), _rows([1.0], generator_1="gpt4"), seed=0)
+
+
+def test_prompts_with_another_answer_of_the_baseline_are_counted() -> None:
+    first, second = _rows([1.0, 0.0, 1.0]), _rows([1.0, 0.0], output_1="other")
+    assert compare_policies(first, second, seed=0).other_baseline == 2
+    assert compare_policies(first, _rows([1.0]), seed=0).other_baseline == 0
+
+
+def test_a_revision_is_read_in_a_repository_that_holds_more_than_the_pipeline(
+    tmp_path: Path,
+) -> None:
+    layout = Layout(tmp_path / "mine")
+    file = layout.evaluation("2") / "annotations.json"
+    file.parent.mkdir(parents=True)
+    file.write_text(json.dumps(rows := _rows([1.0])))
+    repository = Repo.init(tmp_path)
+    DvcRepo.init(str(layout.root), subdir=True).close()
+    repository.index.add(["mine/data/evaluation/2/annotations.json", "mine/.dvc/config"])
+    repository.index.commit("one", author=Actor("a", "a@b"), committer=Actor("a", "a@b"))
+    file.unlink()
+    assert read_policy_annotations(layout, "HEAD:2") == rows
+    with pytest.raises(ArtefactError, match=r"HEAD:3: data/evaluation/3/annotations.json cannot"):
+        read_policy_annotations(layout, "HEAD:3")

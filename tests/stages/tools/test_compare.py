@@ -14,10 +14,8 @@ ROOT = Path(__file__).parents[3]
 
 
 def _evaluate(root: Path, round: str, wins: list[float]) -> None:
-    rows = [
-        {"annotator": "rubric", "dataset": "test", "prompt_id": str(i), "preference": 1 + win}
-        for i, win in enumerate(wins)
-    ]
+    row = {"annotator": "rubric", "dataset": "test", "generator_1": "base", "output_1": "b"}
+    rows = [{**row, "prompt_id": str(i), "preference": 1 + win} for i, win in enumerate(wins)]
     write_json(root / "data" / "evaluation" / round / "annotations.json", rows)
 
 
