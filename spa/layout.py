@@ -28,7 +28,7 @@ class Layout:
                 return cls(folder)
         raise ParamsError(
             f"{here}: found no dvc.yaml here or in a folder above; wanted to be inside a "
-            "pipeline; change to its folder"
+            "pipeline; change to its folder, or make one: spa init FOLDER"
         )
 
     @classmethod

@@ -5,7 +5,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+RENTED = "h100"
+"""Whose hours are told where nothing is known of this machine's."""
+
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from spa.planning import PipelinePlan, StagePlan
     from spa.planning.work import Tokens
 
@@ -51,8 +56,9 @@ def main(
 
     Steps follow from params.yaml alone (every pair kept). Lengths are measured on the data
     and on earlier rounds' answers; memory and disk need the base, a preset's model or a
-    config.json; hours a short probe of this machine with the base, or a GPU's name. What is not
-    known is said to be unknown; nothing is written.
+    config.json; hours a short probe of this machine with the base, or a GPU's name. Without
+    either, hours of one and of eight H100 are told, by arithmetic. What is not known is said to
+    be unknown; nothing is written.
     """
     if gpus is not None and gpu is None:
         raise typer.BadParameter("say --gpu NAME with --gpus")
@@ -66,18 +72,31 @@ def main(
 
     layout = Layout.find()
     params, compute = load_params(layout.params), load_compute(layout.compute)
-    card = None if gpu is None else find_card(gpu)
-    elsewhere = Elsewhere(card, gpus, config, prompt_tokens, answer_tokens)
+
+    def planned(name: str | None, count: int | None) -> "PipelinePlan":
+        card = None if name is None else find_card(name)
+        elsewhere = Elsewhere(card, count, config, prompt_tokens, answer_tokens)
+        return plan_pipeline(layout, params, compute, probe=probe, elsewhere=elsewhere)
+
     with contextlib.redirect_stdout(sys.stderr):  # libraries may chatter
-        plan = plan_pipeline(layout, params, compute, probe=probe, elsewhere=elsewhere)
-    print(json.dumps(as_object(plan)) if as_json else "\n".join(as_table(plan)))
+        plan = planned(gpu, gpus)
+        unknown = plan.to_run and gpu is None and _total(plan)["hours"] is None
+        rented = {count: planned(RENTED, count) for count in (1, 8)} if unknown else {}
+    print(json.dumps(as_object(plan, rented)) if as_json else "\n".join(as_table(plan, rented)))
 
 
-def as_object(plan: "PipelinePlan") -> dict[str, Any]:
-    """The plan for programs: bytes, hours, US dollars; null is not known."""
+def as_object(plan: "PipelinePlan", rented: "Mapping[int, PipelinePlan]") -> dict[str, Any]:
+    """The plan for programs: bytes, hours, US dollars; null is not known.
+
+    `rented` has the hours of so many GPUs where those of this machine are not known.
+    """
     return {
         "stages": [_row(stage) for stage in plan.stages],
         "total": _total(plan),
+        "rented": [
+            {"gpu": RENTED, "gpus": count, "hours": _total(own)["hours"]}
+            for count, own in rented.items()
+        ],
         "notes": plan.notes,
     }
 
@@ -125,8 +144,8 @@ def _total(plan: "PipelinePlan") -> dict[str, Any]:
     return {"stages": len(rows), **sums, "memory": plan.memory, "disk": plan.disk}
 
 
-def as_table(plan: "PipelinePlan") -> list[str]:
-    """The plan for people, one line a stage still to run."""
+def as_table(plan: "PipelinePlan", rented: "Mapping[int, PipelinePlan]") -> list[str]:
+    """The plan for people, one line a stage still to run; `rented` as in `as_object`."""
     if not plan.to_run:
         return ["plan: nothing to run, everything is up to date"]
     heads = ("stage", "steps", "answers", "tokens", "at most", "hours", "memory", "disk", "calls")
@@ -147,6 +166,14 @@ def as_table(plan: "PipelinePlan") -> list[str]:
         lines.append(f"judge: {sums['calls']} calls, {sums['call_tokens']} tokens, {cost}")
     if sums["hours_at_most"] is not None:
         lines.append(f"hours: {sums['hours']:.2f}, at most {sums['hours_at_most']:.2f}")
+    if rented:
+        hours = {count: _total(own)["hours"] for count, own in rented.items()}
+        said = (
+            f"{'unknown' if h is None else f'{h:.2f}'} on {n} x {RENTED}" for n, h in hours.items()
+        )
+        lines.append(
+            f"hours: unknown here; by arithmetic {', '.join(said)} (--gpu NAME --gpus N says more)"
+        )
     return lines + [f"note: {note}" for note in plan.notes]
 
 

@@ -45,6 +45,18 @@ def test_every_option_moves_the_figures(layout: Path, capsys: pytest.CaptureFixt
     assert total("--config", "small.json")["memory"] < here["memory"]
 
 
+def test_hours_that_nobody_can_measure_here_are_told_of_gpus(
+    layout: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rented = json.loads(_plan(capsys, "--json")[1])["rented"]
+    assert [(row["gpu"], row["gpus"]) for row in rented] == [("h100", 1), ("h100", 8)]
+    named = json.loads(_plan(capsys, "--json", "--gpu", "h100", "--gpus", "8")[1])
+    assert rented[0]["hours"] > rented[1]["hours"] == named["total"]["hours"]
+    assert named["rented"] == []
+    said = f"{rented[0]['hours']:.2f} on 1 x h100, {rented[1]['hours']:.2f} on 8 x h100"
+    assert f"hours: unknown here; by arithmetic {said}" in _plan(capsys)[1]
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "said"),
     [
