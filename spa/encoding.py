@@ -11,8 +11,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from jinja2 import TemplateError
-
 from spa.errors import ModelError
 from spa.records import FinishReason, Message
 
@@ -55,7 +53,7 @@ class Encoder:
         Raises:
             ModelError: the chat template does not take the conversation, or does not end.
         """
-        encoded = _render(
+        encoded = render(
             self.tokenizer, messages, add_generation_prompt=True, tokenize=True, return_dict=True
         )
         return [int(token) for token in encoded["input_ids"]]
@@ -76,13 +74,17 @@ class Encoder:
         return str(self.tokenizer.decode(list(ids), skip_special_tokens=True))
 
 
-def _render(tokenizer: Any, messages: Sequence[Any], **settings: Any) -> Any:
-    """What the chat template makes of a conversation: it is a stranger's program."""
+def render(tokenizer: Any, messages: Sequence[Any], **settings: Any) -> Any:
+    """What the chat template makes of a conversation: it is a stranger's program.
+
+    Raises:
+        ModelError: it fails, in whatever way, or does not end.
+    """
     try:
         with _in_time(_SECONDS):
             return tokenizer.apply_chat_template(list(messages), **settings)
-    except (TemplateError, OverflowError, TimeoutError) as error:
-        text = " ".join(str(error).split()) or "it does not end"
+    except Exception as error:
+        text = " ".join(str(error).split()) or type(error).__name__
         raise ModelError(
             f"{tokenizer.name_or_path}: its chat template fails: {text}; wanted one that takes "
             "this conversation; mend chat_template.jinja or use another model"
@@ -111,7 +113,7 @@ def _in_time(seconds: float) -> Iterator[None]:
 def _end_of_turn(tokenizer: Any) -> int:
     """The special token that follows an assistant's answer in the chat template."""
     turns = [{"role": "user", "content": "question"}, {"role": "assistant", "content": _MARK}]
-    rendered = _render(tokenizer, turns, tokenize=False)
+    rendered = render(tokenizer, turns, tokenize=False)
     suffix = rendered[rendered.rindex(_MARK) + len(_MARK) :] if _MARK in rendered else ""
     added = tokenizer.added_tokens_decoder.items()  # also those that no config names
     special = {*tokenizer.all_special_ids, *(token for token, own in added if own.special)}

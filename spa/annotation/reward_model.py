@@ -12,6 +12,7 @@ from tqdm import tqdm
 
 from spa.annotation.annotator import Answer, Comparison
 from spa.compute import Compute
+from spa.encoding import render
 from spa.errors import ModelError
 from spa.models import load_classifier, load_encoder
 from spa.records import Message
@@ -36,9 +37,7 @@ class RewardModel:
         they read and what they take for padding, and without padding none can err.
         """
         ids = [
-            self.tokenizer.apply_chat_template(list(turns), tokenize=True, return_dict=True)[
-                "input_ids"
-            ]
+            render(self.tokenizer, turns, tokenize=True, return_dict=True)["input_ids"]
             for turns in conversations
         ]
         order = sorted(range(len(ids)), key=lambda i: len(ids[i]))

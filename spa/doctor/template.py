@@ -9,7 +9,7 @@ import torch
 
 from spa.batches import make_batch
 from spa.doctor.finding import SHOWN, Finding, faults_or_ok, note
-from spa.encoding import Encoder
+from spa.encoding import Encoder, render
 from spa.errors import ModelError
 from spa.models import load_encoder
 from spa.records import Message, Pair, Prompt
@@ -75,9 +75,7 @@ def _first(faults: Iterator[str]) -> list[str]:
 
 def _prompt_faults(encoder: Encoder, row: Pair | Prompt) -> Iterator[str]:
     tokenizer, ids = encoder.tokenizer, encoder.prompt(row.prompt)
-    rendered = tokenizer.apply_chat_template(
-        list(row.prompt), add_generation_prompt=True, tokenize=False
-    )
+    rendered = render(tokenizer, row.prompt, add_generation_prompt=True, tokenize=False)
     if ids != _ids(encoder, rendered):
         yield (
             f"{tokenizer.name_or_path}: the tokens of prompt {row.prompt_id} are not those of its "
@@ -129,7 +127,7 @@ def _goes_on(encoder: Encoder, pair: Pair) -> bool:
 def _rendered(encoder: Encoder, prompt: Sequence[Message], answer: str) -> list[int]:
     """Token ids of a finished chat as the template renders it."""
     turns = [*prompt, {"role": "assistant", "content": answer}]
-    return _ids(encoder, encoder.tokenizer.apply_chat_template(turns, tokenize=False))
+    return _ids(encoder, render(encoder.tokenizer, turns, tokenize=False))
 
 
 def _ids(encoder: Encoder, text: str) -> list[int]:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from spa.encoding import Encoder
+from spa.encoding import Encoder, render
 from spa.errors import ModelError
 from spa.models import Policy
 from spa.records import Message
@@ -49,3 +49,21 @@ def test_a_tokenizer_without_a_chat_template_is_refused() -> None:
     tokenizer.chat_template = None
     with pytest.raises(ModelError, match="has no chat template"):
         Encoder(tokenizer)
+
+
+@pytest.mark.parametrize(
+    ("template", "said"),
+    [
+        ("{{ messages[0].content.nothing() }}", "nothing"),
+        ("{{ 1 / 0 }}", "division by zero"),
+        ("{{ messages | sum }}", "unsupported operand"),
+        ("{{ raise_exception('no system turns') }}", "no system turns"),
+    ],
+)
+def test_a_template_that_fails_in_any_way_is_one_clear_error(
+    tiny: Policy, template: str, said: str
+) -> None:
+    tokenizer = tiny.encoder.tokenizer
+    tokenizer.chat_template = template
+    with pytest.raises(ModelError, match=rf"its chat template fails: .*{said}.*; wanted one that"):
+        render(tokenizer, [{"role": "user", "content": "Why?"}], tokenize=False)
