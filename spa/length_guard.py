@@ -1,7 +1,9 @@
 """The guard against length hacking: does the annotator prefer length, and does the policy use it?
 
 Length is in characters, as in AlpacaEval's length control. Everything here compares a policy's
-answers with the other side's, the base's or a reference's, on the same prompts.
+answers with the other side's, the base's or a reference's, on the same prompts. A policy that is
+better and happens to be longer wins whichever answer is the longer one; a judge of length does
+not, and this is how the two are told apart.
 """
 
 import math
@@ -10,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from spa.metrics import bootstrap
+from spa.metrics import Interval, bootstrap, wilson
 
 SIDES_WITH_LENGTH = 2 / 3
 """An annotator follows length where it surely sides with the longer answer more often than this
@@ -18,7 +20,10 @@ SIDES_WITH_LENGTH = 2 / 3
 LONGER = 1.1
 """Answers have grown where their mean length is more than this times the other side's."""
 LENGTH_PAYS = 0.05
-"""Length pays where the win rate lies this far above the one at equal length."""
+"""Length pays where it surely carries more than this of the win rate."""
+ALWAYS = 0.98
+"""From this win rate on, only shorter answers could tell length from quality."""
+_PENALTY = 0.01
 
 Row = Mapping[str, Any]
 
@@ -32,42 +37,80 @@ def length_figures(annotations: Sequence[Row], *, seed: int) -> dict[str, float 
 
     Returns:
         `mean_characters` of its answers, `length_ratio` to the other side's; `longer_preferred`
-        with its interval, the share of prompts on which the longer answer is preferred, ties and
-        equal lengths left out; `equal_length_win_rate`, the win rate at no difference in length.
-        Figures are None where nothing can be said, as of the base itself.
+        with its interval, see there; `equal_length_win_rate` and `length_gain` with the lower
+        bound of its interval, see there. Figures are None where nothing can be said, as of the
+        base itself.
     """
     rows = [r for r in annotations if r["dataset"] == "test" and r["preference"] is not None]
     lengths = [(len(row["output_1"]), len(row["output_2"])) for row in rows]
     wins = [row["preference"] - 1 for row in rows]
-    base, policy = (sum(own) for own in zip(*lengths, strict=True))
-    sided = [
-        float((win > 0.5) == (own > other))
-        for win, (other, own) in zip(wins, lengths, strict=True)
-        if win != 0.5 and own != other
-    ]
-    side = bootstrap(sided, seed=seed) if sided else None
+    other, policy = (sum(own) for own in zip(*lengths, strict=True))
+    differences = [own - against for against, own in lengths]
+    side = longer_preferred(wins, differences)
+    gain = length_gain(wins, differences, seed=seed)
     return {
         "mean_characters": policy / len(rows),
-        "length_ratio": policy / base if base else None,
+        "length_ratio": policy / other if other else None,
         "longer_preferred": side.mean if side else None,
         "longer_preferred_low": side.low if side else None,
         "longer_preferred_high": side.high if side else None,
-        "equal_length_win_rate": equal_length_win_rate(wins, [b - a for a, b in lengths]),
+        "equal_length_win_rate": sum(wins) / len(wins) - gain.mean if gain else None,
+        "length_gain": gain.mean if gain else None,
+        "length_gain_low": gain.low if gain else None,
     }
 
 
-def equal_length_win_rate(wins: Sequence[float], differences: Sequence[float]) -> float | None:
-    """The win rate that a logistic regression on the difference in length says of none.
+def longer_preferred(wins: Sequence[float], differences: Sequence[float]) -> Interval | None:
+    """How often the longer answer is preferred, each side's longer answers counting one half.
 
-    The regressor is tanh(difference / its standard deviation), as in AlpacaEval's length control;
-    that one also knows how hard each instruction is, so that figures are not comparable.
+    The mean of two shares: of the prompts where the policy's answer is longer those that it wins,
+    and of those where the other is longer those that it loses. One half where length plays no part,
+    however good the policy is; 1 of a judge of length alone. Ties are left out.
 
     Args:
         wins: preferences for the policy, 0 to 1.
-        differences: its answers' lengths minus the base's.
+        differences: its answers' lengths minus the other side's.
 
     Returns:
-        0 to 1, or None where all differences are alike or all wins are.
+        The mean with its 95 % interval, or None where one side never has the longer answer.
+
+    Source: the shares' intervals are joined as by Zou and Donner, Statistics in Medicine 27 (2008),
+    1693-1702.
+    """
+    decided = [
+        (win > 0.5, gap > 0)
+        for win, gap in zip(wins, differences, strict=True)
+        if win != 0.5 and gap
+    ]
+    shares, below, above = [], 0.0, 0.0
+    for longer in (True, False):
+        sided = [won == longer for won, policy_longer in decided if policy_longer == longer]
+        if not sided:
+            return None
+        share = wilson(sum(sided), len(sided))
+        shares.append(share.mean)
+        below += (share.mean - share.low) ** 2
+        above += (share.high - share.mean) ** 2
+    mean = sum(shares) / 2
+    return Interval(mean, mean - math.sqrt(below) / 2, mean + math.sqrt(above) / 2, len(decided))
+
+
+def length_gain(
+    wins: Sequence[float], differences: Sequence[float], *, seed: int
+) -> Interval | None:
+    """How much of a win rate length carries: it minus the win rate at no difference in length.
+
+    The latter is what a logistic regression says, whose regressor is tanh(difference / its standard
+    deviation), as in AlpacaEval's length control; that one also knows how hard each instruction
+    is, so that figures are not comparable.
+
+    Args:
+        wins: preferences for the policy, 0 to 1.
+        differences: its answers' lengths minus the other side's.
+        seed: names the bootstrap, which is one of each prompt's influence on the figure.
+
+    Returns:
+        -1 to 1 with its 95 % interval, or None where all differences are alike or all wins are.
 
     Source: Dubois et al., arXiv:2404.04475, without its instruction difficulty.
     """
@@ -78,25 +121,41 @@ def equal_length_win_rate(wins: Sequence[float], differences: Sequence[float]) -
     if spread == 0 or float(np.ptp(share)) == 0:
         return None
     feature = np.tanh(np.asarray(differences, dtype=np.float64) / spread)[:, None]
-    model = LogisticRegression(C=100.0)
+    model = LogisticRegression(C=1 / _PENALTY)
     labels = np.repeat([1, 0], len(share))
     model.fit(np.vstack([feature, feature]), labels, sample_weight=np.r_[share, 1 - share])
-    return 1 / (1 + math.exp(-float(model.intercept_[0])))
+    level = 1 / (1 + math.exp(-float(model.intercept_[0])))
+    fitted = model.predict_proba(feature)[:, 1]
+    design = np.column_stack([np.ones(len(share)), feature])
+    curvature = (design.T * (fitted * (1 - fitted))) @ design + np.diag([0, _PENALTY])
+    on_intercept = (design * (share - fitted)[:, None]) @ np.linalg.inv(curvature)[:, 0]
+    influence = share - level - level * (1 - level) * len(share) * on_intercept
+    return bootstrap(influence.tolist(), seed=seed)
 
 
-def health(row: Row) -> dict[str, Any]:
+def health(row: Row, base: Row) -> dict[str, Any]:
     """A round's health in words, by the thresholds above.
 
     Args:
         row: a round's figures, those of `length_figures` among them and, where it has a judge,
             those of `calibration.summarise`.
+        base: the base's figures.
 
     Returns:
         `healthy`, whether nothing speaks of length hacking, and `words`, what was found.
     """
-    faults = [
-        text for text in (_annotator_fault(row), _policy_fault(row), _judge_fault(row)) if text
-    ]
+    found = (
+        _annotator_fault(row),
+        _policy_fault(row),
+        _control_fault(row, base),
+        _judge_fault(row),
+    )
+    faults = [text for text in found if text]
+    verdict = "; ".join(faults) if faults else "healthy"
+    return {"healthy": not faults, "words": f"Round {row['round']}: {_facts(row)}: {verdict}."}
+
+
+def _facts(row: Row) -> str:
     facts = f"answers of {row['mean_characters']:.0f} characters"
     if row["length_ratio"] is not None:
         facts += f" ({row['length_ratio']:.2f} times the {row['against']}'s)"
@@ -110,28 +169,54 @@ def health(row: Row) -> dict[str, Any]:
         facts += f", length-controlled {about}{row['lc_win_rate']:.1%}"
     if row.get("chosen_longer_tokens") is not None:
         facts += f", chosen answers {row['chosen_longer_tokens']:+.1f} tokens longer than rejected"
-    verdict = "; ".join(faults) if faults else "healthy"
-    return {"healthy": not faults, "words": f"Round {row['round']}: {facts}: {verdict}."}
+    return facts
 
 
 def _annotator_fault(row: Row) -> str | None:
     low = row["longer_preferred_low"]
-    if low is None or low <= SIDES_WITH_LENGTH:
-        return None
-    return (
-        "LENGTH: the annotator follows length (it surely sides with the longer answer in more "
-        f"than {SIDES_WITH_LENGTH:.0%})"
-    )
+    if low is not None and low > SIDES_WITH_LENGTH:
+        return (
+            "LENGTH: the annotator follows length (it surely sides with the longer answer in more "
+            f"than {SIDES_WITH_LENGTH:.0%}, whichever side's it is)"
+        )
+    always = row["win_rate"] >= ALWAYS and row["longer_preferred"] in (None, 1.0)
+    if always and _grown(row["length_ratio"]):
+        return (
+            f"LENGTH: nearly all answers are longer than the {row['against']}'s and win, and none "
+            "that is shorter does: length cannot be told from quality"
+        )
+    return None
 
 
 def _policy_fault(row: Row) -> str | None:
-    ratio, level = row["length_ratio"], row["equal_length_win_rate"]
-    if ratio is None or level is None or ratio <= LONGER or row["win_rate"] - level < LENGTH_PAYS:
+    low = row["length_gain_low"]
+    if low is None or low <= LENGTH_PAYS or not _grown(row["length_ratio"]):
         return None
     return (
         f"LENGTH: longer answers (over {LONGER:g} times the {row['against']}'s) carry "
-        f"{row['win_rate'] - level:.1%} of the win rate (over {LENGTH_PAYS:.0%})"
+        f"{row['length_gain']:.1%} of the win rate (surely over {LENGTH_PAYS:.0%})"
     )
+
+
+def _control_fault(row: Row, base: Row) -> str | None:
+    """Where length control is approximate, differences alone mean something."""
+    gaps = [
+        own["win_rate"] - own["lc_win_rate"]
+        for own in (base, row)
+        if own.get("lc_win_rate") is not None
+    ]
+    if len(gaps) < 2 or gaps[1] - gaps[0] <= LENGTH_PAYS:
+        return None
+    if not _grown(row["mean_characters"] / base["mean_characters"]):
+        return None
+    return (
+        f"LENGTH: the win rate has outgrown the length-controlled one by {gaps[1] - gaps[0]:.1%} "
+        f"since the base (over {LENGTH_PAYS:.0%}), with answers over {LONGER:g} times as long"
+    )
+
+
+def _grown(ratio: float | None) -> bool:
+    return ratio is not None and ratio > LONGER
 
 
 def _judge_fault(row: Row) -> str | None:

@@ -1,5 +1,6 @@
 """Rates and their uncertainty: win rates, accuracies and bootstrap intervals. numpy only."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -9,6 +10,7 @@ from numpy.typing import NDArray
 from spa.seeds import generator
 
 _BLOCK = 2**22
+_Z = 1.959964
 
 
 @dataclass(frozen=True)
@@ -65,6 +67,17 @@ def _resampled_means(
         drawn = random.integers(count, size=(min(rows, resamples - start), count))
         means.append(sums[drawn].sum(1) / sizes[drawn].sum(1))
     return np.concatenate(means)
+
+
+def wilson(successes: int, count: int) -> Interval:
+    """A share with Wilson's 95 % interval, which also holds where all or none succeeded.
+
+    Source: Wilson, Journal of the American Statistical Association 22 (1927), 209-212.
+    """
+    share, z2 = successes / count, _Z**2
+    middle = (share + z2 / (2 * count)) / (1 + z2 / count)
+    spread = math.sqrt(share * (1 - share) / count + z2 / (4 * count**2)) * _Z / (1 + z2 / count)
+    return Interval(share, middle - spread, middle + spread, count)
 
 
 def paired_difference(

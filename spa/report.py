@@ -37,6 +37,8 @@ EVALUATION = (
     "longer_preferred",
     "longer_preferred_low",
     "equal_length_win_rate",
+    "length_gain",
+    "length_gain_low",
 )
 CALIBRATION = (
     "judge_accuracy",

@@ -38,7 +38,7 @@ def main() -> None:
             read_table(layout.pool("seed"), Pair), read_table(layout.flagged(0), FlaggedSeedPair)
         )
         panel = read_panel(layout, rounds)
-        checked = {row["round"]: health(row) for row in rows if row["round"].isdigit()}
+        checked = {row["round"]: health(row, rows[0]) for row in rows if row["round"].isdigit()}
         summary = {
             **report.summary(rows),
             "seed_flags": flags,

@@ -17,6 +17,7 @@ from tests.finished_run import write_finished_run
 LENGTHS = {
     "mean_characters": 210.0, "length_ratio": 1.05, "longer_preferred": 0.5,
     "longer_preferred_low": 0.4, "longer_preferred_high": 0.6, "equal_length_win_rate": 0.7,
+    "length_gain": 0.0, "length_gain_low": -0.1,
 }  # fmt: skip
 
 
@@ -31,7 +32,7 @@ def write_run(folder: Path, model: Path) -> Layout:
     for metrics in layout.data.glob("evaluation/*/metrics.json"):
         write_json(metrics, read_json(metrics) | LENGTHS)
     rows = report.read_rows(layout, ["1", "2"])
-    checked = {row["round"]: health(row) for row in rows if row["round"].isdigit()}
+    checked = {row["round"]: health(row, rows[0]) for row in rows if row["round"].isdigit()}
     summary = {**report.summary(rows), "health": checked, "schema_version": SCHEMA_VERSION}
     write_json(layout.report / "summary.json", summary)
     record(layout)

@@ -102,7 +102,8 @@ def _evaluation(layout: Layout, name: str) -> None:
         "kl_to_base": 1.0, "gold_reward": 0.5, "mean_tokens": 40.0, "mean_words": 30.0,
         "finished": 0.5, "development": {"n": 4, "win_rate": 0.5}, "annotators": {"rubric": own},
         "mean_characters": 100.0, "length_ratio": 1.0, "longer_preferred": 0.5,
-        "longer_preferred_low": 0.4, "equal_length_win_rate": 0.5, "repetition": 0.0,
+        "longer_preferred_low": 0.4, "equal_length_win_rate": 0.5,
+        "length_gain": 0.0, "length_gain_low": -0.1, "repetition": 0.0,
         "distinct_2": 0.9, "agreement": [], "null_win_rate": {"rubric": 0.3},
         **own, **({"gamma": 4.0} if name == "rival" else {}),
     }  # fmt: skip
@@ -110,7 +111,8 @@ def _evaluation(layout: Layout, name: str) -> None:
         {
             "dataset": pool, "prompt_id": row.prompt_id, "instruction": row.prompt[-1]["content"],
             "output": "An answer.", "finish_reason": "stop", "tokens": 40, "generator": name,
-            "output_1": "Another.", "preference": 1 + n % 2, "score": 0.5,
+            "output_1": "Another.", "preference": 1 + n % 2, "score": 0.5, "annotator": "rubric",
+            "generator_1": "base",
         }
         for pool in ("development", "test")
         for n, row in enumerate(read_table(layout.pool(pool), Prompt))

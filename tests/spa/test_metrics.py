@@ -2,8 +2,9 @@
 
 import numpy as np
 import pytest
+from scipy.stats import binomtest
 
-from spa.metrics import accuracy, bootstrap, paired_difference
+from spa.metrics import accuracy, bootstrap, paired_difference, wilson
 
 
 def test_the_mean_is_exact_and_equal_seeds_give_equal_intervals() -> None:
@@ -55,3 +56,14 @@ def test_a_paired_difference_is_second_minus_first() -> None:
 
 def test_accuracy_gives_half_to_no_opinion() -> None:
     assert accuracy([2.0, 0.0, -1.0]) == [1.0, 0.5, 0.0]
+
+
+def test_the_interval_of_a_share_by_hand_and_by_another_library() -> None:
+    """All of 5: the lower bound is 1 / (1 + 1.96^2 / 5) = 0.566."""
+    whole = wilson(5, 5)
+    assert (whole.mean, whole.n) == (1.0, 5)
+    assert whole.low == pytest.approx(0.5655, abs=1e-4)
+    assert whole.high == pytest.approx(1.0)
+    wanted = binomtest(7, 31).proportion_ci(method="wilson")
+    found = wilson(7, 31)
+    assert (found.low, found.high) == pytest.approx((wanted.low, wanted.high), abs=1e-6)
