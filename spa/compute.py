@@ -91,7 +91,7 @@ class Compute(Section):
     endpoint_calls: Positive = 5
     """Calls to an annotator's endpoint under way at once."""
     endpoint_timeout: Annotated[float, Field(gt=0)] = 60.0
-    """Seconds that an endpoint may take to answer one call."""
+    """Seconds of silence after which a call of an endpoint is tried again."""
     checkpoint_seconds: Annotated[float, Field(ge=0)] = 300.0
     """Seconds between two checkpoints of training; 0 keeps one after every step."""
     processes: Positive = 1

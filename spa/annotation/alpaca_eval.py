@@ -66,8 +66,8 @@ class AlpacaEvalAnnotator:
         def check(choice: Choice) -> None:
             if wants_logprobs and not _has_logprobs(choice):
                 raise AnnotationError(
-                    f"alpaca_eval: {self._endpoint.url} answers without log-probabilities; wanted "
-                    f"top_logprobs, which {self._settings.config} weighs by; name another server "
+                    f"alpaca_eval: {self._endpoint.shown} answers without log-probabilities; "
+                    f"wanted top_logprobs, which {self._settings.config} weighs by; name another server "
                     "or another evaluate.alpaca_eval.config"
                 )
 
@@ -81,8 +81,8 @@ class AlpacaEvalAnnotator:
         limit = self._max_cost
         cost = "price not known" if price is None else f"about {tokens * price:.2f} USD"
         print(
-            f"alpaca_eval: {len(missing)} calls of {model} at {self._endpoint.url}, about {tokens} "
-            f"tokens, {cost}{'' if limit is None else f' (limit {limit:g} USD)'}; "
+            f"alpaca_eval: {len(missing)} calls of {model} at {self._endpoint.shown}, about "
+            f"{tokens} tokens, {cost}{'' if limit is None else f' (limit {limit:g} USD)'}; "
             f"{len(requests) - len(missing)} answers kept from before",
             flush=True,
         )

@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 
 from tqdm import tqdm
 
+from spa.addresses import without_login
 from spa.errors import AnnotationError
 from spa.files import read_json, write_json
 from spa.records import content_hash
@@ -26,6 +27,8 @@ Choice = dict[str, Any]
 ATTEMPTS = 6
 FIRST_PAUSE = 1.0
 """Seconds before the second attempt; twice as long before each further one."""
+LONGEST_PAUSE = 60.0
+"""Seconds that an endpoint is waited for at most, where it says how long it wants to be left."""
 _PUBLIC = "https://api.openai.com/v1"
 
 
@@ -54,12 +57,17 @@ class Endpoint:
         if not self._key:
             raise AnnotationError(
                 f"alpaca_eval: found no OPENAI_API_KEY in the environment; wanted the key of "
-                f"{self.url}; set it (a server without keys takes any word)"
+                f"{self.shown}; set it (a server without keys takes any word)"
             )
         self._cache = cache
         self._calls = calls
         self._timeout = timeout
         self._pause = pause
+
+    @property
+    def shown(self) -> str:
+        """The endpoint's address as it may be shown."""
+        return without_login(self.url, self.url)
 
     @property
     def is_local(self) -> bool:
@@ -163,17 +171,28 @@ class Endpoint:
             except Exception as error:
                 if not _may_pass(error) or attempt == ATTEMPTS - 1:
                     raise AnnotationError(self._describe(error, attempt + 1)) from None
-                time.sleep(self._pause * 2**attempt)
+                time.sleep(max(self._pause * 2**attempt, _asked_to_wait(error)))
         raise AssertionError("the loop returns or raises")
 
     def _describe(self, error: Exception, attempts: int) -> str:
-        """What went wrong, in one line, without the key."""
-        text = " ".join(str(error).replace(self._key, "(the key)").split())[:200]
+        """What went wrong, in one line, without the key and without a login of the address."""
+        text = without_login(str(error).replace(self._key, "(the key)"), self.url)
+        text = " ".join(text.split())[:200]
         tried = f" after {attempts} attempts" if attempts > 1 else ""
-        return f"alpaca_eval: {self.url} failed{tried} ({type(error).__name__}: {text})"
+        return f"alpaca_eval: {self.shown} failed{tried} ({type(error).__name__}: {text})"
 
     def _file(self, request: Request) -> Path:
         return self._cache / f"{content_hash(self.url, request)}.json"
+
+
+def _asked_to_wait(error: Exception) -> float:
+    """Seconds that the endpoint asks to be left alone (Retry-After), at most `LONGEST_PAUSE`."""
+    response = getattr(error, "response", None)
+    try:
+        asked = float(response.headers.get("retry-after", 0)) if response is not None else 0.0
+    except ValueError:  # a date
+        return LONGEST_PAUSE
+    return min(max(asked, 0.0), LONGEST_PAUSE)
 
 
 def _may_pass(error: Exception) -> bool:

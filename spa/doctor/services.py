@@ -5,13 +5,14 @@ from queue import Empty, SimpleQueue
 from threading import Thread
 from typing import Any
 
+from spa.addresses import without_login
 from spa.annotation.endpoint import Endpoint
 from spa.doctor.finding import Finding, fault, note, ok
 from spa.errors import AnnotationError
 from spa.layout import Layout
 from spa.params import Params
 from spa.tracking.reach import unreachable
-from spa.tracking.server import tracking_uri, without_login
+from spa.tracking.server import tracking_uri
 
 PATIENCE = 5.0
 """Seconds that a service may take to answer."""
@@ -27,8 +28,8 @@ def check_endpoint(layout: Layout, params: Params) -> list[Finding]:
     except AnnotationError as error:
         return [fault("endpoint", f"evaluate.annotator: {error}")]
     if not listed:
-        return [note("endpoint", f"{endpoint.url} answers, but has no list of models to ask for")]
-    return [ok("endpoint", f"{endpoint.url} answers and takes the key")]
+        return [note("endpoint", f"{endpoint.shown} answers, but has no list of models to ask for")]
+    return [ok("endpoint", f"{endpoint.shown} answers and takes the key")]
 
 
 def check_tracking(layout: Layout) -> list[Finding]:

@@ -10,10 +10,10 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
 import yaml
 
+from spa.addresses import without_login
 from spa.files import hash_file, replace_file
 from spa.layout import Layout
 from spa.param_files import flatten
@@ -156,13 +156,3 @@ def _git(layout: Layout) -> dict[str, str]:
     command = ["git", "-C", str(layout.root), "rev-parse", "HEAD"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     return {"mlflow.source.git.commit": done.stdout.strip()} if done.returncode == 0 else {}
-
-
-def without_login(text: str, uri: str) -> str:
-    """A text as it may be shown, without the name and password of an address."""
-    login = urlsplit(uri).netloc.rpartition("@")[0]
-    if not login:
-        return text
-    password = login.partition(":")[2]
-    shown = text.replace(f"{login}@", "")
-    return shown.replace(password, "(the password)") if password else shown

@@ -9,13 +9,15 @@ Port = Annotated[int, typer.Option(min=1, max=65535, help="Port on 127.0.0.1.")]
 
 def main(port: Port = 5000) -> None:
     """Show this pipeline's runs in MLflow, on 127.0.0.1 only."""
+    import os
     import socket
     import subprocess
     import sys
 
+    from spa.addresses import without_login
     from spa.errors import SpaError
     from spa.layout import Layout
-    from spa.tracking.server import tracking_uri, without_login
+    from spa.tracking.server import tracking_uri
 
     uri = tracking_uri(Layout.find())
     if uri.startswith(("http://", "https://")):
@@ -30,5 +32,6 @@ def main(port: Port = 5000) -> None:
             raise SpaError(f"ui: port {port} is in use; say another one with --port") from error
     print(f"MLflow: http://127.0.0.1:{port} (experiment spa; compare pipelines under Charts)")
     server = [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1"]
-    command = [*server, "--port", str(port), "--backend-store-uri", uri, "--workers", "1"]
-    raise SystemExit(subprocess.run(command, check=False).returncode)
+    command = [*server, "--port", str(port), "--workers", "1"]
+    own = {**os.environ, "MLFLOW_BACKEND_STORE_URI": uri}  # a command line can be read by all
+    raise SystemExit(subprocess.run(command, env=own, check=False).returncode)

@@ -12,6 +12,7 @@ from spa.layout import Layout
 ROOT = Path(__file__).parents[2]
 DVC = yaml.safe_load((ROOT / "dvc.yaml").read_text(encoding="utf-8"))
 PLUMBING = {
+    "addresses",
     "errors",
     "layout",
     "files",

@@ -23,16 +23,22 @@ class Handler(BaseHTTPRequestHandler):
         body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
         with self.server.lock:
             self.server.bodies.append(body)
+            self.server.times.append(time.monotonic())
             number = len(self.server.bodies)
         if not self.server.fault(self, number):
             self.answer(200, completion(body))
 
-    def answer(self, status: int, value: Any, *, cut: int = 0) -> None:
-        """Send JSON; with `cut`, all but its last bytes, although more were promised."""
+    def answer(self, status: int, value: Any, *, cut: int = 0, wait: str | None = None) -> None:
+        """Send JSON; with `cut`, all but its last bytes, although more were promised.
+
+        `wait` is sent as Retry-After.
+        """
         data = json.dumps(value).encode()
         self.send_response(status)
         self.send_header("Content-Type", "application/json")
         self.send_header("Content-Length", str(len(data)))
+        if wait is not None:
+            self.send_header("Retry-After", wait)
         self.end_headers()
         self.wfile.write(data[: len(data) - cut])
 
@@ -49,6 +55,7 @@ class Server(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), Handler)
         self.fault = fault
         self.bodies: list[dict[str, Any]] = []
+        self.times: list[float] = []
         self.lock = threading.Lock()
 
     @property
@@ -92,6 +99,13 @@ def busy_every_third(handler: Handler, number: int) -> bool:
     if number % 3:
         return False
     handler.answer(429, {"error": {"message": "rate limit"}})
+    return True
+
+
+def asks_to_wait(handler: Handler, number: int) -> bool:
+    if number > 1:
+        return False
+    handler.answer(429, {"error": {"message": "rate limit"}}, wait="1")
     return True
 
 

@@ -102,6 +102,31 @@ def test_what_passes_is_tried_again(
         assert annotator.prefer(_comparisons()) == pytest.approx(WANTED, abs=1e-4)
 
 
+def test_an_endpoint_is_left_alone_as_long_as_it_asks(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with faults.serve(faults.asks_to_wait) as server:
+        assert len(_annotator(server, tmp_path, monkeypatch).prefer(_comparisons(1))) == 1
+        first, second = server.times
+    assert 1 <= second - first < 10
+
+
+def test_a_login_in_the_address_is_not_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with faults.serve(faults.dead) as server:
+        address = server.url.replace("//", "//bob:sEcReT@")
+        monkeypatch.setenv("OPENAI_BASE_URL", address)
+        annotator = AlpacaEvalAnnotator(
+            AlpacaEval(), Endpoint(cache=tmp_path, calls=1, timeout=1.0, pause=0.01),
+            max_cost_usd=None,
+        )  # fmt: skip
+        with pytest.raises(AnnotationError, match=r"http://127\.0\.0\.1:\d+/v1 failed") as error:
+            annotator.prefer(_comparisons(1))
+    assert "sEcReT" not in str(error.value)
+    assert "bob" not in str(error.value)
+
+
 @pytest.mark.parametrize(
     ("fault", "message"),
     [

@@ -3,7 +3,8 @@
 import pytest
 from mlflow.exceptions import MlflowException
 
-from spa.tracking.server import tolerant, without_login
+from spa.addresses import without_login
+from spa.tracking.server import tolerant
 
 URI = "http://bob:sEcReT@127.0.0.1:9/api"
 
