@@ -46,10 +46,9 @@ def reproduce(layout: Layout, params: Mapping[str, Any], targets: Sequence[str] 
 def outcomes(layout: Layout, name: str) -> dict[str, Any]:
     """Figures of one policy, and its rubric score and win on every held-out prompt."""
     metrics = read_json(layout.evaluation(name) / "metrics.json")
-    rows = read_json(layout.evaluation(name) / "annotations.json")
     found: dict[str, Any] = {k: v for k, v in metrics.items() if isinstance(v, int | float)}
-    for pool in ("test", "development"):
-        own = [row for row in rows if row["dataset"] == pool]
+    for pool, folder in (("test", "."), ("development", "development")):
+        own = read_json(layout.evaluation(name) / folder / "annotations.json")
         found[pool] = {
             "prompts": [row["prompt_id"] for row in own],
             "wins": [row["preference"] - 1 for row in own],

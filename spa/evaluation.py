@@ -2,10 +2,10 @@
 
 import math
 from collections.abc import Sequence
-from itertools import combinations
+from itertools import combinations, repeat
 from typing import Any
 
-from spa.annotation.annotator import Annotator, Answer, Comparison, Rater, as_instruction
+from spa.annotation.annotator import Annotator, Answer, Comparison, Rater, as_instruction, compare
 from spa.degeneracy import distinct_pairs, repetition
 from spa.errors import AnnotationError, ArtefactError
 from spa.metrics import bootstrap
@@ -108,9 +108,9 @@ def summarise(
     """Figures of one policy on the test prompts, and under `development` on the others.
 
     Rates are 0 to 1; a tie counts one half; the interval is a 95 % bootstrap over prompts.
+    `discrete_win_rate` takes each preference for a win, a tie or a loss, as AlpacaEval's does.
     """
     return {
-        "annotator": annotations[0]["annotator"],
         **_figures(outputs, annotations, "test", seed),
         "development": _figures(outputs, annotations, "development", seed),
     }
@@ -139,6 +139,7 @@ def _figures(
         "win_rate": interval.mean,
         "win_rate_low": interval.low,
         "win_rate_high": interval.high,
+        "discrete_win_rate": sum(map(compare, repeat(0.5), wins)) / interval.n,
         "gold_reward": _mean([row["score"] for row in annotated]),
         "mean_tokens": sum(row["tokens"] for row in rows) / count,
         "mean_words": sum(len(row["output"].split()) for row in rows) / count,
@@ -162,7 +163,8 @@ def beside(annotations: dict[str, list[dict[str, Any]]], *, seed: int) -> dict[s
         seed: names the bootstrap.
 
     Returns:
-        `annotators`: win rate with its interval, by name. `agreement`: for any two of them the
+        `annotators`: win rate with its interval, by name, None where it named no better answer.
+        `agreement`: for any two of them the
         share of prompts on which both prefer the same answer, of the `n` where neither calls a
         tie.
     """
@@ -174,19 +176,23 @@ def beside(annotations: dict[str, list[dict[str, Any]]], *, seed: int) -> dict[s
         ]
         for name, rows in annotations.items()
     }
-    rates = {
-        name: bootstrap([p for p in own if not math.isnan(p)], seed=seed)
-        for name, own in preferences.items()
-    }
     return {
-        "annotators": {
-            name: {"win_rate": r.mean, "win_rate_low": r.low, "win_rate_high": r.high, "n": r.n}
-            for name, r in rates.items()
-        },
+        "annotators": {name: _rate(own, seed) for name, own in preferences.items()},
         "agreement": [
             {"annotators": list(pair), **_agreement(*(preferences[name] for name in pair))}
             for pair in combinations(preferences, 2)
         ],
+    }
+
+
+def _rate(preferences: Sequence[float], seed: int) -> dict[str, float | None]:
+    named = [preference for preference in preferences if not math.isnan(preference)]
+    rate = bootstrap(named, seed=seed) if named else None
+    return {
+        "win_rate": rate.mean if rate else None,
+        "win_rate_low": rate.low if rate else None,
+        "win_rate_high": rate.high if rate else None,
+        "n": len(named),
     }
 
 

@@ -46,7 +46,7 @@ def panel_in_words(panel: Mapping[str, Any]) -> list[str]:
     sentences = []
     for name in others:
         rates = ", ".join(
-            f"{policy} {own['annotators'][name]['win_rate']:.1%}"
+            f"{policy} {_rate(own['annotators'][name]['win_rate'])}"
             for policy, own in policies.items()
         )
         sentences.append(f"By {name} the win rates are: {rates}. {_agreement(panel, last, name)}")
@@ -57,6 +57,10 @@ def panel_in_words(panel: Mapping[str, Any]) -> list[str]:
             "it can be gamed, and its win rates say little."
         )
     return sentences
+
+
+def _rate(rate: float | None) -> str:
+    return "unknown (it named no better answer)" if rate is None else f"{rate:.1%}"
 
 
 def _agreement(panel: Mapping[str, Any], round: str, name: str) -> str:

@@ -3,6 +3,7 @@
 Unknown keys are refused; `spa.param_files` reads the files and names all faults together.
 """
 
+from pathlib import PurePosixPath
 from typing import Annotated, Any, Literal
 
 from pydantic import Field
@@ -169,6 +170,12 @@ class AlpacaEval(Section):
     """The model asked, by the endpoint's name for it; the config's own by default."""
     usd_per_million_tokens: Annotated[float, Field(ge=0)] | None = None
     """The model's price; where it is not said, alpaca-eval's price, or none on this machine."""
+
+    @property
+    def signature(self) -> str:
+        """What annotations name as their annotator: the config, and the model if another one."""
+        name = PurePosixPath(self.config).name
+        return name if self.model is None else f"{name} of {self.model}"
 
 
 class Evaluate(Section):

@@ -34,10 +34,11 @@ def annotate_by_all(
     from spa.annotation.loading import load_annotator
     from spa.evaluation import annotate
 
-    annotations = {}
-    for name in here.params.evaluate.annotators:
+    annotations, settings = {}, here.params.evaluate
+    for name in settings.annotators:
         annotator = load_annotator(name, here.params, here.compute, layout=here.layout)
-        annotations[str(name)] = annotate(base, outputs, annotator, name=name)
+        signature = settings.alpaca_eval.signature if name == "alpaca_eval" else name
+        annotations[str(name)] = annotate(base, outputs, annotator, name=signature)
         del annotator
     return annotations
 
@@ -69,12 +70,7 @@ def length_controlled(here: Context, annotations: list[dict[str, Any]]) -> dict[
     settings = here.params.evaluate
     if settings.against == "base":
         return {}
-    asked = settings.alpaca_eval.config if settings.alpaca_eval.model is None else None
-    rows = [
-        {**row, "annotator": asked if row["annotator"] == "alpaca_eval" else row["annotator"]}
-        for row in annotations
-        if row["dataset"] == "test"
-    ]
+    rows = [row for row in annotations if row["dataset"] == "test"]
     if lc_refusal(rows):
         data = None
     elif settings.regression_data is None:

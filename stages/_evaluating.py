@@ -90,10 +90,11 @@ def write_evaluation(
 ) -> dict[str, Any]:
     """Annotate outputs against the base's, write the evaluation's folder, return its figures.
 
-    The first annotator's rows are annotations.json, the others' annotations_NAME.json.
+    The first annotator's rows on test prompts are annotations.json, the others'
+    annotations_NAME.json; those on development prompts lie in the folder development.
     """
     from spa.errors import AnnotationError
-    from spa.evaluation import beside, summarise
+    from spa.evaluation import POOLS, beside, summarise
     from spa.files import read_json, replace_folder, write_json
     from spa.heldout import heldout_figures
     from spa.length_guard import length_figures
@@ -110,6 +111,7 @@ def write_evaluation(
     metrics = {
         "round": round,
         "against": here.params.evaluate.against,
+        "annotator": first,
         **summarise(outputs, annotations[first], seed=seed),
         **length_figures(annotations[first], seed=seed),
         **beside(annotations, seed=seed),
@@ -126,8 +128,10 @@ def write_evaluation(
     with replace_folder(layout.evaluation(round)) as folder:
         write_json(folder / "outputs.json", outputs)
         for name, rows in annotations.items():
-            suffix = "" if name == first else f"_{name}"
-            write_json(folder / f"annotations{suffix}.json", rows)
+            file = "annotations.json" if name == first else f"annotations_{name}.json"
+            own = {pool: [row for row in rows if row["dataset"] == pool] for pool in POOLS}
+            write_json(folder / file, own["test"])
+            write_json(folder / "development" / file, own["development"])
         write_json(folder / "metrics.json", metrics)
         if round == "base":
             write_json(folder / "gold_logps.json", gold.logps)

@@ -16,6 +16,7 @@ from spa.evaluation import (
     outputs_json,
     summarise,
 )
+from spa.leaderboard import raw_figures
 from spa.records import Message, Response
 
 
@@ -107,11 +108,30 @@ def test_an_annotator_that_only_compares_gives_no_gold_reward() -> None:
     rows = annotate(base, policy, _Longer(), name="longer")
     assert (rows[0]["annotator"], rows[0]["preference"], rows[0]["score"]) == ("longer", 2.0, None)
     figures = summarise(policy, rows, seed=1)
-    assert (figures["annotator"], figures["win_rate"], figures["gold_reward"]) == (
-        "longer",
-        1.0,
-        None,
-    )
+    assert (figures["win_rate"], figures["gold_reward"]) == (1.0, None)
+
+
+def test_a_discrete_win_rate_counts_wins_and_ties() -> None:
+    """Preferences 0.6, 0.5, 0.1 and none: a win, a tie and a loss of three."""
+    outputs = [_output("test", "Text.")] * 4
+    rows = [{"dataset": "test", "preference": p, "score": None} for p in (1.6, 1.5, 1.1, None)]
+    figures = summarise(outputs, rows, seed=1)
+    assert figures["discrete_win_rate"] == 0.5
+    assert figures["win_rate"] == pytest.approx(0.4)
+    assert figures["discrete_win_rate"] == raw_figures(rows)["discrete_win_rate"] / 100
+
+
+def test_an_annotator_that_names_no_better_answer_has_no_win_rate() -> None:
+    rows = {
+        "a": [{"dataset": "test", "preference": 2.0}],
+        "b": [{"dataset": "test", "preference": None}],
+    }
+    found = beside(rows, seed=0)
+    assert found["annotators"]["a"]["n"] == 1
+    assert found["annotators"]["b"] == {
+        "win_rate": None, "win_rate_low": None, "win_rate_high": None, "n": 0
+    }  # fmt: skip
+    assert found["agreement"] == [{"annotators": ["a", "b"], "agreement": None, "n": 0}]
 
 
 def test_annotators_stand_beside_each_other_with_their_agreement() -> None:

@@ -7,7 +7,7 @@ from spa.layout import Layout
 from spa.panel import panel_in_words, read_panel
 
 
-def _write(layout: Layout, name: str, rubric: float, llm: float, **extra: Any) -> None:
+def _write(layout: Layout, name: str, rubric: float, llm: float | None, **extra: Any) -> None:
     agreement = {"annotators": ["rubric", "llm"], "agreement": 0.75, "n": 40}
     rates = {"rubric": {"win_rate": rubric}, "llm": {"win_rate": llm}}
     metrics = {"annotators": rates, "agreement": [agreement], "annotator": "rubric", **extra}
@@ -27,3 +27,12 @@ def test_the_others_and_the_gameable_are_told(tmp_path: Any) -> None:
     assert "agrees with rubric on 75.0% of the 40 prompts" in told
     assert "constant answer" in warned
     assert "90.0%" in warned
+
+
+def test_an_annotator_that_named_no_better_answer_is_told(tmp_path: Any) -> None:
+    layout = Layout(tmp_path)
+    _write(layout, "base", 0.5, 0.5, null_win_rate={"rubric": 0.0, "llm": None})
+    _write(layout, "0", 0.55, None)
+    _write(layout, "rival", 0.6, 0.8)
+    [told] = panel_in_words(read_panel(layout, []))
+    assert "0 unknown (it named no better answer), rival 80.0%" in told

@@ -9,6 +9,7 @@ import yaml
 from spa.contract import DEFAULT_CHECKS, DEFAULT_GATES, Check, Gate
 from spa.errors import ParamsError
 from spa.param_files import check_params, load_compute, load_params
+from spa.params import AlpacaEval
 
 ROOT = Path(__file__).parents[2]
 
@@ -227,3 +228,8 @@ def test_a_check_takes_nothing_that_would_change_nothing(
 ) -> None:
     raw["filter"]["checks"][name] = check
     assert any(said in fault for fault in check_params(raw)[1])
+
+
+def test_annotations_are_signed_by_the_config_and_another_model() -> None:
+    assert AlpacaEval().signature == "weighted_alpaca_eval_gpt4_turbo"
+    assert AlpacaEval(config="judges/mine", model="small").signature == "mine of small"

@@ -10,7 +10,9 @@ import yaml
 
 from spa.errors import AnnotationError
 from spa.layout import Layout
+from spa.leaderboard import raw_figures
 from stages import base, evaluate, split
+from stages._app import run
 from tests.pipeline.tiny_params import write_pipeline
 from tests.spa.annotation.fault_server import serve, wrong_key
 
@@ -48,6 +50,9 @@ def test_several_annotators_are_reported_beside_each_other(layout: Layout) -> No
     assert metrics["null_win_rate"]["rubric"] <= 0.5
     assert {row["annotator"] for row in _read(layout, "annotations.json")} == {"llm"}
     assert {row["annotator"] for row in _read(layout, "annotations_rubric.json")} == {"rubric"}
+    for file in ("annotations.json", "annotations_rubric.json"):
+        assert {row["dataset"] for row in _read(layout, file)} == {"test"}
+        assert {row["dataset"] for row in _read(layout, f"development/{file}")} == {"development"}
 
 
 def test_policies_meet_the_answers_that_an_instruction_set_comes_with(layout: Layout) -> None:
@@ -65,7 +70,7 @@ def test_policies_meet_the_answers_that_an_instruction_set_comes_with(layout: La
     assert _read(layout, "metrics.json")["win_rate"] == 0.5  # against itself
     _set(layout, against="reference")
     evaluate.main(None, base=True)
-    rows = [row for row in _read(layout, "annotations.json") if row["dataset"] == "test"]
+    rows = _read(layout, "annotations.json")
     assert [row["instruction"] for row in rows] == [f"Why is {n}?" for n in range(5)]
     assert [row["output_1"] for row in rows] == [f"Because {n}." for n in range(5)]
     assert {(row["generator_1"], row["generator_2"]) for row in rows} == {
@@ -95,13 +100,31 @@ def test_what_was_not_recorded_stops_and_keeps_the_answers(layout: Layout) -> No
     assert len(json.loads(kept.read_text())) == 12
 
 
+def _as_the_leaderboard(layout: Layout, capfd: pytest.CaptureFixture[str]) -> None:
+    """`spa winrate` and alpaca-eval itself say of a round's annotations what its metrics say."""
+    folder = layout.evaluation("0")
+    metrics = json.loads((folder / "metrics.json").read_text())
+    assert metrics["annotator"] == "alpaca_eval"
+    rows = json.loads((folder / "annotations.json").read_text())
+    assert {row["annotator"] for row in rows} == {"weighted_alpaca_eval_gpt4_turbo"}
+    capfd.readouterr()
+    with pytest.raises(SystemExit):
+        run(["winrate", str(folder / "annotations.json"), "--json"])
+    found = json.loads(capfd.readouterr().out)
+    for figures in (found, raw_figures(rows)):
+        for key in ("win_rate", "discrete_win_rate"):
+            assert figures[key] / 100 == pytest.approx(metrics[key])
+    assert found["n"] == metrics["n"] == 8
+
+
 def test_an_endpoint_is_paid_once_and_its_key_is_written_nowhere(
     layout: Layout,
     other_folder: Path,
     monkeypatch: pytest.MonkeyPatch,
     capfd: pytest.CaptureFixture[str],
 ) -> None:
-    """Base and policy differ, so that all 12 pairs are asked; the constant answer meets 4."""
+    """Base and policy differ, so that all 12 pairs are asked; the constant answer meets 4.
+    What was annotated reads as AlpacaEval's does."""
     canary = "sk-canary-0123456789"
     shutil.copytree(other_folder, layout.policy(0))
     _set(layout, annotator=["alpaca_eval", "rubric"])
@@ -114,6 +137,7 @@ def test_an_endpoint_is_paid_once_and_its_key_is_written_nowhere(
         assert len(server.bodies) == 16
         evaluate.main(0, base=False)
         assert len(server.bodies) == 16
+        _as_the_leaderboard(layout, capfd)
         server.fault = wrong_key
         _set(layout, alpaca_eval={"model": "another"})
         with pytest.raises(AnnotationError) as error:
