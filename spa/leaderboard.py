@@ -1,8 +1,6 @@
 """AlpacaEval's own library: its win rates, raw and length-controlled, and its annotators' prompts.
 
-The library's length control is a regression that needs data of other models on AlpacaEval's
-805 instructions (df_gamed.csv), which the library fetches from the Hub and anyone can supply as
-a file. Nothing else of the project imports alpaca_eval.
+Nothing else of the project imports alpaca_eval.
 """
 
 import importlib.metadata
@@ -12,74 +10,12 @@ import types
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, redirect_stderr
-from dataclasses import dataclass
 from functools import cache
 from io import StringIO
 from pathlib import Path
 from typing import Any
 
-from spa.errors import AnnotationError, InputError
-
-_HUB = "tatsu-lab/alpaca_eval"
-_COLUMNS = {
-    "model",
-    "index",
-    "preference",
-    "std_delta_len",
-    "instruction_difficulty",
-    "not_gamed_baseline",
-}
-
-
-@dataclass(frozen=True)
-class RegressionData:
-    """The file that length control is fitted with; `original` where it came from the Hub."""
-
-    file: Path
-    original: bool
-
-
-def fetch_regression_data() -> RegressionData | None:
-    """The library's own data from the Hub or its cache, or None where it cannot be had.
-
-    Without a network the Hub's client gives up after half a minute; HF_HUB_OFFLINE=1 at once.
-    """
-    from huggingface_hub import hf_hub_download
-    from huggingface_hub.utils import logging as hub_logging
-
-    hub_logging.set_verbosity_error()  # type: ignore[no-untyped-call]
-    try:
-        file = hf_hub_download(repo_id=_HUB, filename="df_gamed.csv", repo_type="dataset")
-    except Exception:  # whatever keeps the Hub from answering, the figure is refused
-        return None
-    return RegressionData(Path(file), original=True)
-
-
-def read_regression_data(file: Path, instructions: int) -> RegressionData:
-    """Somebody's own regression data, which nothing proves to be the original.
-
-    Raises:
-        InputError: the file cannot be read, lacks a column or does not cover the instructions.
-    """
-    import pandas as pd
-
-    try:
-        frame = pd.read_csv(file)
-    except (OSError, ValueError) as error:
-        text = " ".join(str(error).split())
-        raise InputError(f"{file}: cannot be read as CSV ({text})") from error
-    if missing := sorted(_COLUMNS - set(frame.columns)):
-        raise InputError(
-            f"{file}, field '{missing[0]}': missing (found {', '.join(map(str, frame.columns))}); "
-            "wanted alpaca-eval's df_gamed.csv"
-        )
-    covered = set(range(instructions)) & set(frame["index"])
-    if len(covered) < instructions:
-        raise InputError(
-            f"{file}, field 'index': found {len(covered)} of instructions 0 to "
-            f"{instructions - 1}; wanted all of them"
-        )
-    return RegressionData(file, original=False)
+from spa.errors import AnnotationError
 
 
 def raw_figures(annotations: Sequence[dict[str, Any]]) -> dict[str, float]:
@@ -88,12 +24,12 @@ def raw_figures(annotations: Sequence[dict[str, Any]]) -> dict[str, float]:
     return dict(_library().metrics.get_winrate(_frame(annotations)))
 
 
-def length_controlled(annotations: Sequence[dict[str, Any]], data: RegressionData) -> float:
+def length_controlled(annotations: Sequence[dict[str, Any]], data: Path) -> float:
     """The length-controlled win rate in percent, by the library's regression.
 
     Args:
         annotations: of AlpacaEval's instructions, all of them, in their order.
-        data: what to fit with.
+        data: the file to fit with (`spa.regression_data`).
 
     Source: Dubois, Galambosi, Liang and Hashimoto, arXiv:2404.04475.
     """
@@ -101,7 +37,7 @@ def length_controlled(annotations: Sequence[dict[str, Any]], data: RegressionDat
 
     glm = sys.modules[_library().metrics.get_length_controlled_winrate.__module__]
     fetch = glm.hf_hub_download
-    glm.hf_hub_download = lambda **_: str(data.file)  # type: ignore[attr-defined]
+    glm.hf_hub_download = lambda **_: str(data)  # type: ignore[attr-defined]
     try:
         with sklearn.config_context(), _quiet():
             figures = glm.get_length_controlled_winrate(

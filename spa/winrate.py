@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from spa.errors import InputError
-from spa.leaderboard import RegressionData, length_controlled, raw_figures
+from spa.leaderboard import length_controlled, raw_figures
+from spa.regression_data import RegressionData
 
 INSTRUCTIONS = 805
 BASELINE = "gpt4_1106_preview"
@@ -19,14 +20,14 @@ _ALPACA_EVAL = "6b093cbb6a61"
 class WinRate:
     """Win rates of a model over a baseline, in percent.
 
-    `n` counts the annotations that hold a preference. Where length control is refused,
-    `lc_win_rate` is None and `lc_reason` says why. Where it is approximate, only paired
-    differences on the same instructions mean something.
+    `n` counts the annotations that hold a preference; one alone has no `standard_error`. Where
+    length control is refused, `lc_win_rate` is None and `lc_reason` says why. Where it is
+    approximate, only paired differences on the same instructions mean something.
     """
 
     n: int
     win_rate: float
-    standard_error: float
+    standard_error: float | None
     discrete_win_rate: float
     lc_win_rate: float | None
     lc_approximate: bool
@@ -51,11 +52,11 @@ def win_rate(annotations: Sequence[dict[str, Any]], data: RegressionData | None)
     raw = raw_figures(annotations)
     reason = lc_refusal(annotations) or (None if data else _NO_DATA)
     usual = {row["annotator"] for row in annotations} == {ANNOTATOR}
-    fitted = None if reason or data is None else length_controlled(annotations, data)
+    fitted = None if reason or data is None else length_controlled(annotations, data.file)
     return WinRate(
         n=int(raw["n_total"]),
         win_rate=float(raw["win_rate"]),
-        standard_error=float(raw["standard_error"]),
+        standard_error=float(raw["standard_error"]) if raw["n_total"] > 1 else None,
         discrete_win_rate=float(raw["discrete_win_rate"]),
         lc_win_rate=fitted,
         lc_approximate=fitted is not None and not (usual and data is not None and data.original),

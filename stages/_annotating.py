@@ -64,7 +64,7 @@ def length_controlled(here: Context, annotations: list[dict[str, Any]]) -> dict[
 
     Null with the reason where it is refused; nothing where the base was the baseline.
     """
-    from spa.leaderboard import fetch_regression_data, read_regression_data
+    from spa.regression_data import fetch_regression_data, read_regression_data
     from spa.winrate import INSTRUCTIONS, lc_refusal, win_rate
 
     settings = here.params.evaluate

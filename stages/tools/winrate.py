@@ -29,7 +29,7 @@ def main(annotations: Annotations, regression_data: Data = None, as_json: Json =
     from dataclasses import asdict
 
     from spa.importing.annotations import read_annotations
-    from spa.leaderboard import fetch_regression_data, read_regression_data
+    from spa.regression_data import fetch_regression_data, read_regression_data
     from spa.winrate import INSTRUCTIONS, lc_refusal, win_rate
 
     rows = read_annotations(str(annotations), Path.cwd())
@@ -41,11 +41,12 @@ def main(annotations: Annotations, regression_data: Data = None, as_json: Json =
         data = read_regression_data(regression_data, INSTRUCTIONS)
     found = win_rate(rows, data)
     if as_json:
-        print(json.dumps(asdict(found)))
+        print(json.dumps(asdict(found), allow_nan=False))
         return
+    error = "unknown" if found.standard_error is None else f"{found.standard_error:.2f}"
     print(
-        f"win rate {found.win_rate:.2f} % (standard error {found.standard_error:.2f}, "
-        f"n = {found.n}); discrete {found.discrete_win_rate:.2f} %"
+        f"win rate {found.win_rate:.2f} % (standard error {error}, n = {found.n}); discrete "
+        f"{found.discrete_win_rate:.2f} %"
     )
     if found.lc_win_rate is None:
         print(f"no length-controlled win rate: {found.lc_reason}")

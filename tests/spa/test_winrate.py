@@ -37,6 +37,11 @@ def test_rates_by_hand() -> None:
     assert found.standard_error == pytest.approx(100 * deviation / 2)
 
 
+def test_one_annotation_has_no_standard_error() -> None:
+    found = win_rate(_rows(1.75, None), None)
+    assert (found.n, found.win_rate, found.standard_error) == (1, 75.0, None)
+
+
 def test_length_control_is_refused_on_other_instructions() -> None:
     found = win_rate(_rows(1.2, 2.0), None)
     assert found.lc_win_rate is None

@@ -9,8 +9,6 @@ import pytest
 
 from stages._app import run
 
-pytestmark = pytest.mark.shared
-
 
 def _winrate(capsys: pytest.CaptureFixture[str], *arguments: str) -> dict[str, Any]:
     with pytest.raises(SystemExit) as stop:
@@ -19,6 +17,7 @@ def _winrate(capsys: pytest.CaptureFixture[str], *arguments: str) -> dict[str, A
     return dict(json.loads(capsys.readouterr().out))
 
 
+@pytest.mark.shared
 def test_it_says_what_the_leaderboard_says(
     shared: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -40,12 +39,23 @@ def test_it_says_what_the_leaderboard_says(
         assert found["lc_reason"] is None
 
 
+@pytest.mark.shared
 def test_without_regression_data_it_says_so(
     shared: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("spa.leaderboard.fetch_regression_data", lambda: None)
+    monkeypatch.setattr("spa.regression_data.fetch_regression_data", lambda: None)
     annotations = shared / "alpaca_eval" / "annotations" / "alpaca-7b.json.gz"
     found = _winrate(capsys, str(annotations))
     assert found["lc_win_rate"] is None
     assert not found["lc_approximate"]
     assert "--regression-data" in found["lc_reason"]
+
+
+def test_one_annotation_is_valid_json(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    row = {"instruction": "Why?", "output_1": "So.", "output_2": "As it is.", "preference": 2.0}
+    file = tmp_path / "a.json"
+    file.write_text(json.dumps([{**row, "generator_1": "base", "generator_2": "mine"}]))
+    assert _winrate(capsys, str(file))["standard_error"] is None
+    with pytest.raises(SystemExit):
+        run(["winrate", str(file)])
+    assert "win rate 100.00 % (standard error unknown, n = 1)" in capsys.readouterr().out
