@@ -8,20 +8,17 @@ import unicodedata
 from collections import Counter
 from collections.abc import Sequence
 from functools import lru_cache
+from itertools import pairwise
 from typing import Literal
 
 Content = Literal["words", "wordless", "blank", "empty"]
 
-_WORD = re.compile(r"\w+")
-_TEMPLATE = re.compile(
-    r"<\|[a-z_]+\|>"  # <|im_start|>, <|endoftext|>, <|eot_id|>, <|assistant|> ...
-    r"|\[/?INST\]|<</?SYS>>"
-    r"|<(?:start|end)_of_turn>"
-    r"|</?s>"
-    r"|^\s*(?:###\s*)?(?:Human|Assistant|User|System)\s*:"
-    r"|^(?:user|assistant|system)\s*$",
-    re.MULTILINE,
+_UNSPACED = (
+    "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff"  # Thai, Lao, Burmese, Khmer
+    "\u3005-\u3007\u3041-\u30fa\u30fc-\u30ff"  # Japanese
+    "\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"  # Han
 )
+_WORD = re.compile(rf"(?P<unspaced>[{_UNSPACED}]+)|[^\W{_UNSPACED}]+")
 _MOJIBAKE = re.compile(
     "\ufffd"
     "|[\x00-\x08\x0b\x0e-\x1f\x7f]"
@@ -29,8 +26,6 @@ _MOJIBAKE = re.compile(
     "|\u00e2\u20ac[\u0080-\u00bf\u2010-\u203a\u0152\u0153\u02c6\u02dc\u2122]"  # â€ and a third
     "|\u00f0\u0178[\u0080-\u00bf\u2018-\u203a]"  # the first bytes of an emoji
 )
-_STRUCK = re.compile(r"(?<=\S )<s>[^<\n]*</s>")
-"""HTML's struck text within a line; a lone <s> or </s> is a sentence token."""
 
 
 def normalise(text: str) -> str:
@@ -40,8 +35,17 @@ def normalise(text: str) -> str:
 
 @lru_cache(maxsize=16)
 def words(text: str) -> tuple[str, ...]:
-    """Normalised words, numbers included; the last texts' are kept, as measures share them."""
-    return tuple(_WORD.findall(normalise(text)))
+    """Normalised words, numbers included; the last texts' are kept, as measures share them.
+
+    Where a script puts no blanks between words (Chinese, Japanese, Thai ...), any two signs that
+    follow each other count as one, so that a text has about as many words as signs.
+    """
+    found: list[str] = []
+    for match in _WORD.finditer(normalise(text)):
+        word = match[0]
+        paired = match["unspaced"] and len(word) > 1
+        found += [a + b for a, b in pairwise(word)] if paired else [word]
+    return tuple(found)
 
 
 def similarity(first: str, second: str) -> float:
@@ -116,11 +120,6 @@ def mojibake(text: str) -> int:
     """How many signs of a wrong decoding stand in a text: replacement characters, lone control
     characters, and UTF-8 that was read as Latin-1 or Windows-1252 (`Ã©`, `â€™`)."""
     return len(_MOJIBAKE.findall(text))
-
-
-def template_leaks(text: str) -> int:
-    """How many template or special tokens, or openings of a new turn, stand in a text."""
-    return len(_TEMPLATE.findall(_STRUCK.sub("", text)))
 
 
 def _ngrams(said: Sequence[str], n: int) -> list[tuple[str, ...]]:

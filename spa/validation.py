@@ -9,8 +9,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from spa.checks import INPUT_CHECKS, Flag, prompt_key, run_checks
-from spa.degeneracy import normalise
+from spa.checks import INPUT_CHECKS, Flag, run_checks
+from spa.checks.measures import pair_key
 from spa.findings import Finding, check_finding, long_finding, read_finding
 from spa.importing.files import file_kinds, scan_rows
 from spa.importing.pairs import PAIR_FIELDS, pair_of
@@ -122,17 +122,14 @@ def _twins(scan: _Scan, flagged: Sequence[Flag[Pair]]) -> dict[tuple[int, str], 
         return {}
     first: dict[tuple[str, str, str], int] = {}
     for number, pair in enumerate(scan.pairs):
-        first.setdefault(_key(pair, pair.chosen, pair.rejected), number)
+        first.setdefault(pair_key(pair), number)
     twins = {}
     for flag in flagged:
-        for reason, answers in (
-            ("repeated", (flag.pair.chosen, flag.pair.rejected)),
-            ("contradiction", (flag.pair.rejected, flag.pair.chosen)),
+        question, chosen, rejected = pair_key(flag.pair)
+        for reason, key in (
+            ("repeated", (question, chosen, rejected)),
+            ("contradiction", (question, rejected, chosen)),
         ):
             if reason in flag.reasons:
-                twins[flag.row, reason] = scan.rows[first[_key(flag.pair, *answers)]][1]
+                twins[flag.row, reason] = scan.rows[first[key]][1]
     return twins
-
-
-def _key(pair: Pair, chosen: str, rejected: str) -> tuple[str, str, str]:
-    return prompt_key(pair.prompt), normalise(chosen), normalise(rejected)

@@ -13,6 +13,7 @@ import pandas as pd
 from spa import degeneracy
 from spa.checks.languages import gap
 from spa.checks.languages import languages as told
+from spa.checks.leaks import template_leaks
 from spa.degeneracy import normalise
 from spa.records import JudgedPair, Message, Pair
 
@@ -20,8 +21,18 @@ SIDES = ("chosen", "rejected")
 
 
 def prompt_key(prompt: Sequence[Message]) -> str:
-    """What makes two prompts the same: all turns but the system's, normalised."""
-    return "\n".join(normalise(m["content"]) for m in prompt if m["role"] != "system")
+    """What makes two prompts the same: all turns, the system's too, normalised."""
+    return "\n".join(f"{m['role']}: {normalise(m['content'])}" for m in prompt)
+
+
+def pair_key(pair: Pair) -> tuple[str, str, str]:
+    """What makes two pairs the same: prompt, chosen and rejected, normalised.
+
+    Answers that only case, blanks or Unicode form tell apart are taken as they are.
+    """
+    folded = normalise(pair.chosen), normalise(pair.rejected)
+    answers = (pair.chosen, pair.rejected) if folded[0] == folded[1] else folded
+    return prompt_key(pair.prompt), *answers
 
 
 @dataclass(frozen=True)
@@ -49,10 +60,10 @@ def measure_pairs(pairs: Sequence[Pair], known: Known, *, languages: bool = True
         known: what they are held against.
         languages: whether to tell the answers' languages, the slowest measure.
     """
-    keys = [(prompt_key(p.prompt), *map(normalise, (p.chosen, p.rejected))) for p in pairs]
+    keys = [pair_key(pair) for pair in pairs]
     frame = pd.DataFrame([_measure(p, key[0], known) for p, key in zip(pairs, keys, strict=True)])
     frame.insert(0, "row", range(len(frame)))
-    frame["identical"] = [a == b for _, a, b in keys]
+    frame["identical"] = [pair.chosen == pair.rejected for pair in pairs]
     labelled = set(keys)
     frame["contradiction"] = [a != b and (q, b, a) in labelled for q, a, b in keys]
     frame["repeated"] = pd.Series(keys, dtype=object).duplicated()
@@ -84,7 +95,7 @@ def _answer(question: str, answer: str) -> dict[str, Any]:
         "content": degeneracy.content(answer),
         "repetition": degeneracy.repetition(answer),
         "prompt_echo": degeneracy.prompt_echo(question, answer),
-        "template_leaks": degeneracy.template_leaks(answer),
+        "template_leaks": template_leaks(answer),
         "mojibake": degeneracy.mojibake(answer),
     }
 

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from spa import degeneracy
+from spa.checks.leaks import template_leaks
 from spa.checks.measures import Known, prompt_key
 from spa.checks.suites import Rule, Suite, one_of, rule, without
 from spa.records import Prompt, Response, Score
@@ -64,7 +65,7 @@ def response_suite(responses: Sequence[Response], known: Known) -> Suite:
             "finish_reason": [r.finish_reason for r in responses],
             "token_for_token": [len(r.token_ids) == len(r.token_logprobs) for r in responses],
             "content": [degeneracy.content(r.text) for r in responses],
-            "template_leaks": [degeneracy.template_leaks(r.text) > 0 for r in responses],
+            "template_leaks": [template_leaks(r.text) > 0 for r in responses],
             "finite": [name not in known.non_finite for name in ids],
             "ended": [name not in known.unended for name in ids],
         }

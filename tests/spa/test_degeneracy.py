@@ -11,7 +11,6 @@ from spa.degeneracy import (
     prompt_echo,
     repetition,
     similarity,
-    template_leaks,
     word_count,
 )
 
@@ -56,39 +55,6 @@ def test_blanks_dots_and_emoji_are_no_words() -> None:
     assert [word_count(t) for t in ("", " \n", "...", "👉🎉⚡", "It is 5.")] == [0, 0, 0, 0, 3]
 
 
-@pytest.mark.parametrize(
-    "leak",
-    [
-        "Sure.<|im_end|>",
-        "<|im_start|>user",
-        "a <|endoftext|> b",
-        "[INST] hello",
-        "<<SYS>>",
-        "<start_of_turn>model",
-        "Fine.</s>",
-        "Yes.\nHuman: and then?",
-        "Yes.\n### Assistant: no",
-        "Yes.\nuser\nand then",
-    ],
-)
-def test_template_tokens_and_new_turns_are_leaks(leak: str) -> None:
-    assert template_leaks(leak) >= 1
-
-
-@pytest.mark.parametrize(
-    "prose",
-    [
-        "The user said: hello.",
-        "It was <s>old</s> new.",
-        "Ask the assistant for help.",
-        "if a < b | c > d then stop",
-        "Use <b>bold</b> text.",
-    ],
-)
-def test_prose_that_looks_a_little_like_a_template_is_none(prose: str) -> None:
-    assert template_leaks(prose) == 0
-
-
 def test_distinct_pairs_by_hand() -> None:
     """a b c and a b: pairs ab, bc, ab, two of three different."""
     assert distinct_pairs(["a b c", "A b"]) == pytest.approx(2 / 3)
@@ -116,3 +82,39 @@ def test_what_was_decoded_wrongly_is_mojibake_and_nothing_else(text: str) -> Non
         assert mojibake("café and naïve".encode().decode(wrong)) == 2
     assert mojibake("it’s".encode().decode("cp1252")) == 1
     assert mojibake("a\ufffdb\x1b") == 2
+
+
+CHINESE = (
+    "面包会膨胀。是因为酵母吃掉面粉里的糖。产生二氧化碳。面筋像一张网。把气体留在面团里。所以面团慢慢变大。",
+    "烤箱的热量让气体继续膨胀。同时水变成蒸汽。最后淀粉和蛋白质凝固。面包就保持住了它的形状。",
+)
+JAPANESE = (
+    "パンが膨らむのは、酵母が小麦粉の糖を食べて二酸化炭素を出すからです。グルテンの網がそのガスを閉じ込めます。",
+    "オーブンの熱でガスはさらに広がり、水は蒸気になります。やがて澱粉が固まり、パンの形が決まります。",
+)
+THAI = (
+    "ขนมปังพองตัวเพราะยีสต์กินน้ำตาลในแป้งแล้วปล่อยก๊าซคาร์บอนไดออกไซด์ออกมา "
+    "กลูเตนในแป้งทำหน้าที่เหมือนตาข่ายที่กักเก็บก๊าซเอาไว้",
+    "เมื่อนำเข้าเตาอบ ความร้อนทำให้ก๊าซขยายตัวมากขึ้นและน้ำกลายเป็นไอ จากนั้นโปรตีนจะแข็งตัว ขนมปังจึงคงรูปอยู่ได้",
+)
+
+
+@pytest.mark.parametrize(("first", "second"), [CHINESE, JAPANESE, THAI])
+def test_scripts_without_blanks_are_measured_by_pairs_of_signs(first: str, second: str) -> None:
+    assert word_count(first) > 35
+    assert repetition(first + second) < 0.1
+    assert repetition(first[:20] * 5) > 0.5
+    assert similarity(first, second) < 0.3
+    assert similarity(first, first + second[:2]) > 0.9
+    assert length_ratio(first, second) < 1.5
+    assert length_ratio(first, first[:6]) > 8
+    assert prompt_echo(first, first[:30]) == 1
+    assert prompt_echo(first, second) < 0.2
+
+
+def test_two_signs_that_follow_each_other_are_a_word_where_there_are_no_blanks() -> None:
+    """Five signs are four pairs, a lone one is a word, and Latin words stay as they are."""
+    assert word_count("面包会膨胀") == 4
+    assert word_count("好") == 1
+    assert word_count("用 yeast 做 bread 2 次") == 6
+    assert content("好。") == "words"

@@ -69,7 +69,7 @@ def test_every_broken_row_is_an_error_with_all_its_fields(tmp_path: Path) -> Non
 
 
 UNUSABLE: dict[str, tuple[dict[str, Any], str | None, str]] = {
-    "identical": ({"rejected": f" {GOOD.upper()}\n"}, None, "identical"),
+    "identical": ({"rejected": GOOD}, None, "identical"),
     "empty": ({"chosen": ""}, "chosen", "empty"),
     "blank": ({"rejected": " \n\t"}, "rejected", "blank"),
     "token": ({"chosen": f"{GOOD}<|im_end|>"}, "chosen", "template_leak"),

@@ -55,18 +55,20 @@ def _changes(pair: JudgedPair, copy: int) -> dict[str, dict[str, Any]]:
     side = ("chosen", "rejected")[copy % 2]
     own = getattr(pair, side)
     question = pair.prompt[-1]["content"]
+    long = f"{pair.chosen} {pair.chosen}"
     leaks = ("<|im_end|>", "\nHuman: go on", "</s>", " [INST] so")
     broken = ("caf\u00c3\u00a9 ", "it\u00e2\u20ac\u2122s ", "na\ufffdve ", "\u00c2\u00a3 5 ")
     return {
-        "identical": {"rejected": pair.chosen.upper() if copy % 2 else pair.chosen + " "},
+        "identical": {"rejected": pair.chosen},
         f"empty:{side}": {side: ""},
         f"blank:{side}": {side: (" ", "\n\n", "\t \n", "\u200b ")[copy]},
         f"wordless:{side}": {side: ("...", "👍", "?!", "- -")[copy]},
         f"template_leak:{side}": {side: own + leaks[copy]},
         "tie": {"margin": (0.0, 0.001, -0.0005, 0.0009)[copy]},
         "non_finite:margin": {"margin": (float("nan"), float("inf"))[copy % 2]},
-        "near_identical": {"rejected": f"{pair.chosen} {pair.chosen} Yes.",
-                           "chosen": f"{pair.chosen} {pair.chosen}"},
+        "near_identical": {"chosen": pair.chosen if copy % 2 else long,
+                           "rejected": (f"{long} Yes.", pair.chosen.upper(), f"{long} So.",
+                                        f"{pair.chosen} ")[copy]},
         f"cut:{side}": {f"{side}_finish_reason": "length"},
         f"repetition:{side}": {side: f"They {ACTS[copy]} it again and again. " * 6},
         f"prompt_echo:{side}": {side: question},

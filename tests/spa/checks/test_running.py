@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from spa.checks import INPUT_CHECKS, Known, run_checks
+from spa.checks import INPUT_CHECKS, Known, prompt_key, run_checks
 from spa.contract import DEFAULT_CHECKS, Check, CheckName
 from spa.records import JudgedPair, Pair, pair_hash, prompt_hash
 
@@ -32,7 +32,7 @@ def _pair(number: int = 0, **changes: Any) -> JudgedPair:
 
 
 FAULTS = {
-    "identical": {"rejected": GOOD.upper()},
+    "identical": {"rejected": GOOD},
     "near_identical": {"chosen": f"{GOOD} {GOOD} {OTHER}", "rejected": f"{GOOD} {GOOD} {OTHER} So"},
     "wordless:chosen": {"chosen": " ... "},
     "blank:chosen": {"chosen": " \n\u200b "},
@@ -64,7 +64,7 @@ def test_each_fault_is_found_among_good_pairs_and_only_there() -> None:
 
 def test_a_held_out_prompt_is_an_overlap() -> None:
     outcome = run_checks(
-        [_pair(1), _pair(2)], ALL, held_out={"why does bread number 2 rise so high?"}
+        [_pair(1), _pair(2)], ALL, held_out={"user: why does bread number 2 rise so high?"}
     )
     assert [(f.pair.pair_id, f.reasons) for f in outcome.flagged] == [("p2", ["overlap"])]
 
@@ -110,7 +110,7 @@ def test_no_pairs_are_no_flags() -> None:
 
 
 def test_the_turned_round_label_flags_both_pairs_and_a_repeat_only_the_later() -> None:
-    same = {"prompt": [{"role": "user", "content": "Why does dough rise?"}]}
+    same: dict[str, Any] = {"prompt": [{"role": "user", "content": "Why does dough rise?"}]}
     pairs = [_pair(1, **same), _pair(2, **same, chosen=OTHER, rejected=GOOD.upper()), _pair(3)]
     outcome = run_checks(pairs, ALL, held_out=set())
     assert [(f.row, f.reasons) for f in outcome.flagged] == [
@@ -124,7 +124,7 @@ def test_the_turned_round_label_flags_both_pairs_and_a_repeat_only_the_later() -
 def test_what_is_known_of_a_response_flags_the_pair_that_uses_it() -> None:
     pairs = [_pair(n, chosen_id=f"a{n}", rejected_id=f"b{n}") for n in range(4)]
     known = Known(
-        non_finite={"a1"}, unended={"b2"}, earlier={"why does bread number 3 rise so high?"}
+        non_finite={"a1"}, unended={"b2"}, earlier={"user: why does bread number 3 rise so high?"}
     )
     outcome = run_checks(pairs, ALL, known=known)
     assert [(f.row, f.reasons) for f in outcome.flagged] == [
@@ -169,6 +169,36 @@ def test_only_the_last_user_turn_of_a_conversation_is_not_its_prompt() -> None:
     """Two talks that both end in "Go on." are two prompts."""
     talk = [{"role": "user", "content": "Why?"}, {"role": "assistant", "content": "So."}]
     first = {"prompt": [*talk, {"role": "user", "content": "Go on."}]}
-    assert run_checks([_pair(1, **first)], ALL, held_out={"go on."}).flagged == []
-    [flag] = run_checks([_pair(1, **first)], ALL, held_out={"why?\nso.\ngo on."}).flagged
+    assert run_checks([_pair(1, **first)], ALL, held_out={"user: go on."}).flagged == []
+    [flag] = run_checks([_pair(1, **first)], ALL, held_out={prompt_key(first["prompt"])}).flagged
     assert flag.reasons == ["overlap"]
+
+
+def _asked(system: str, **changes: Any) -> JudgedPair:
+    turns = [{"role": "system", "content": system}, {"role": "user", "content": "Why?"}]
+    return _pair(1, prompt=turns, **changes)
+
+
+def test_prompts_that_differ_in_their_system_turn_are_different_prompts() -> None:
+    turned = {"chosen": OTHER, "rejected": GOOD}
+    pairs = [_asked("Be brief."), _asked("Be long."), _asked("Be long. ", **turned)]
+    known = Known(earlier={prompt_key(_asked("Be kind.").prompt)}, held_out={"user: why?"})
+    found = {f.row: f.reasons for f in run_checks(pairs, ALL, known=known).flagged}
+    assert found == {1: ["contradiction"], 2: ["contradiction"]}
+
+
+def test_answers_that_only_case_or_blanks_tell_apart_are_nearly_identical() -> None:
+    """Exact reasons take them as they are: the second pair turns the first one round."""
+    prompt = _pair(1).prompt
+    pairs = [
+        _pair(1, chosen=GOOD, rejected=GOOD.upper()),
+        _pair(2, prompt=prompt, chosen=GOOD.upper(), rejected=GOOD),
+        _pair(3, prompt=prompt, chosen=GOOD, rejected=GOOD.upper()),
+        _pair(4, chosen=GOOD, rejected=f"{GOOD} "),
+    ]
+    assert {f.row: f.reasons for f in run_checks(pairs, ALL).flagged} == {
+        0: ["near_identical", "contradiction"],
+        1: ["near_identical", "contradiction"],
+        2: ["near_identical", "contradiction", "repeated"],
+        3: ["near_identical"],
+    }
