@@ -169,7 +169,8 @@ def _pools(layout: Layout, params: Params, _: str) -> None:
     for name, questions in pools.rounds.items():
         write_table(layout.earlier(name), earlier, Prompt)
         earlier = [*earlier, *questions]
-    write_table(layout.flagged(0), [], FlaggedSeedPair)
+    for name in (0, "gold"):
+        write_table(layout.flagged(name), [], FlaggedSeedPair)
     write_json(layout.flipped_seed, [])
     write_json(layout.reference_outputs, [])
 

@@ -62,7 +62,7 @@ DEFAULT_CHECKS: dict[CheckName, Check] = {
 }
 """What is done where params name no action: exact reasons drop or stop, heuristic ones warn."""
 
-_OF_ROUNDS = ("tie", "overlap", "reused_prompt", "non_finite", "missing_end")
+_OF_ROUNDS = ("tie", "reused_prompt", "non_finite", "missing_end")
 
 
 def of_given_pairs(checks: Mapping[CheckName, Check]) -> dict[CheckName, Check]:

@@ -4,7 +4,7 @@ import math
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any, get_args
+from typing import Any, Literal, get_args
 
 from spa.contract import GateName
 from spa.degeneracy import normalise, word_count
@@ -26,30 +26,32 @@ class Shown:
     answers: dict[str, str] = field(default_factory=dict)
 
 
-def rows_behind(layout: Layout, round: int, reason: str | None) -> list[Shown]:
+def rows_behind(layout: Layout, round: int | Literal["gold"], reason: str | None) -> list[Shown]:
     """The flagged pairs of a round, or what one reason or gate is about.
 
     Args:
         layout: the pipeline.
-        round: the round; 0 is the seed, which has no gates.
+        round: the round; 0 is the seed, which has no gates, as `gold` has none.
         reason: None for all flagged pairs; a check (`cut`), a reason (`cut:chosen`), or a gate.
 
     Raises:
         InputError: the round has no such reason.
         ArtefactError: `filter` has not run.
     """
-    if round and reason is not None and reason in get_args(GateName):
+    given = round in (0, "gold")
+    if not given and reason is not None and reason in get_args(GateName):
         if reason in ("chosen_longer", "margin_std"):
             return _behind_pairs(read_table(layout.kept(round), JudgedPair), reason)
         return _repeated_answers(read_table(layout.responses(round), Response), reason)
-    kind = FlaggedPair if round else FlaggedSeedPair
+    kind = FlaggedSeedPair if given else FlaggedPair
     flagged: list[Any] = read_table(layout.flagged(round), kind)
     rows = [pair for pair in flagged if reason is None or _has(pair, reason)]
     if reason is not None and not rows:
         known = sorted({r for pair in flagged for r in pair.reasons})
-        known += list(get_args(GateName)) if round else []
+        known += [] if given else list(get_args(GateName))
+        where = "gold" if round == "gold" else f"round {round}"
         raise InputError(
-            f"round {round}: found no row with reason {reason!r}; wanted one of {', '.join(known)}"
+            f"{where}: found no row with reason {reason!r}; wanted one of {', '.join(known)}"
         )
     return [_shown(pair, pair.reasons, pair.action) for pair in rows]
 

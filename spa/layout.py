@@ -117,9 +117,9 @@ class Layout:
         return self.round(round) / "kept.parquet"
 
     def flagged(self, round: str | int) -> Path:
-        """Pairs that a data check speaks against; round 0 is the seed, which `split` checks."""
-        if str(round) == "0":
-            return self.pools / "flagged_seed.parquet"
+        """Pairs that a data check speaks against; `split` checks round 0, the seed, and `gold`."""
+        if given := {"0": "seed", "gold": "gold"}.get(str(round)):
+            return self.pools / f"flagged_{given}.parquet"
         return self.round(round) / "flagged.parquet"
 
     def checks(self, round: str | int) -> Path:

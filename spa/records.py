@@ -200,7 +200,7 @@ class FlaggedPair(JudgedPair):
 
 @dataclass(frozen=True, kw_only=True)
 class FlaggedSeedPair(Pair):
-    """A pair of the seed that at least one data check speaks against; see `FlaggedPair`."""
+    """A pair of the seed or gold that a data check speaks against; see `FlaggedPair`."""
 
     SCHEMA: ClassVar[pa.Schema] = pa.schema([*Pair.SCHEMA, *_FLAG_FIELDS])
 

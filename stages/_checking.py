@@ -12,12 +12,16 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class RoundRecords:
-    """A round's pairs and answers, the suite of its pairs, and those of the files around them."""
+    """A round's pairs and answers, the suite of its pairs, and those of the files around them.
+
+    `given` are the suites of people's pairs, which `split` has enforced.
+    """
 
     pairs: "list[JudgedPair]"
     responses: "list[Response]"
     pair_suite: "Suite"
     others: "list[Suite]"
+    given: "list[Suite]"
 
 
 def read_round(here: Context, round: int) -> RoundRecords:
@@ -26,7 +30,7 @@ def read_round(here: Context, round: int) -> RoundRecords:
     Raises:
         ArtefactError: a file of an earlier stage is missing.
     """
-    from spa.checks.measures import Known, prompt_key
+    from spa.checks.measures import Known, prompt_keys
     from spa.checks.record_suites import (
         held_out_suite,
         non_finite,
@@ -35,7 +39,7 @@ def read_round(here: Context, round: int) -> RoundRecords:
         unended,
     )
     from spa.checks.running import pair_suite
-    from spa.checks.suites import INPUT_CHECKS
+    from spa.contract import of_given_pairs
     from spa.files import read_table
     from spa.models import load_encoder
     from spa.records import JudgedPair, Pair, Prompt, Response, Score
@@ -45,20 +49,22 @@ def read_round(here: Context, round: int) -> RoundRecords:
     responses = read_table(layout.responses(round), Response)
     development, test = (read_table(layout.pool(p), Prompt) for p in ("development", "test"))
     gold, seed = (read_table(layout.pool(p), Pair) for p in ("gold", "seed"))
+    held_out = prompt_keys([*development, *test, *gold])
     known = Known(
-        held_out={
-            *(prompt_key(row.prompt) for row in (*development, *test)),
-            *(prompt_key(row.prompt) for row in (*gold, *seed)),
-        },
-        earlier={prompt_key(row.prompt) for row in read_table(layout.earlier(round), Prompt)},
+        held_out=held_out | prompt_keys(seed),
+        earlier=prompt_keys(read_table(layout.earlier(round), Prompt)),
         non_finite=non_finite(responses, read_table(layout.scores(round), Score)),
         unended=unended(responses, load_encoder(layout.policy("base")).end_of_turn),
     )
+    checks = here.params.filter.checks
+    own = of_given_pairs(checks)
+    given = [
+        pair_suite(seed, own, Known(held_out=held_out), name="input"),
+        pair_suite(gold, own, Known(), name="gold"),
+    ]
     others = [
-        pair_suite(seed, INPUT_CHECKS, Known(), name="input"),
         held_out_suite([*development, *test]),
         prompt_suite(read_table(layout.pool(round), Prompt), known),
         response_suite(responses, known),
     ]
-    checks = here.params.filter.checks
-    return RoundRecords(pairs, responses, pair_suite(pairs, checks, known), others)
+    return RoundRecords(pairs, responses, pair_suite(pairs, checks, known), others, given)

@@ -45,14 +45,19 @@ def sample_held_out(
 
 
 def read_gold(here: Context, folder: Path) -> "GoldReading":
-    """What the policy in a folder says of the held-out gold pairs' answers, in float32."""
+    """What the policy in a folder says of the held-out gold pairs' answers, in float32.
+
+    Pairs that a data check drops are left out.
+    """
+    from spa.contract import left_out
     from spa.files import read_table
     from spa.heldout import GoldReading, pair_sequences
     from spa.models import load_encoder
-    from spa.records import Pair
+    from spa.records import FlaggedSeedPair, Pair
     from spa.scoring import Reader
 
-    gold = read_table(here.layout.pool("gold"), Pair)
+    out = left_out(read_table(here.layout.flagged("gold"), FlaggedSeedPair))
+    gold = [p for p in read_table(here.layout.pool("gold"), Pair) if p.pair_id not in out]
     sequences = pair_sequences(load_encoder(folder), gold)
     logps = Reader(folder, here.compute, here.chunks, "gold pairs").sequences(sequences)
     tokens = [len(sequence.answer) for sequence in sequences]
@@ -98,11 +103,12 @@ def write_evaluation(
     from spa.files import read_json, replace_folder, write_json
     from spa.heldout import heldout_figures
     from spa.length_guard import length_figures
-    from stages._annotating import annotate_by_all, baseline, length_controlled, null_by_all
+    from stages._annotating import annotate_by_all, baseline, length_controlled
 
     layout, seed = here.layout, here.params.seed
     try:
-        annotations = annotate_by_all(here, baseline(here, round, outputs), outputs)
+        against = baseline(here, round, outputs)
+        annotations, nulls = annotate_by_all(here, against, outputs, null=round == "base")
     except AnnotationError as error:
         kept = layout.cache / "evaluation" / round / "outputs.json"
         write_json(kept, outputs)
@@ -119,9 +125,7 @@ def write_evaluation(
         **extra,
     }
     if round == "base":
-        metrics["null_win_rate"] = null_by_all(here, outputs)
-    if round == "base":
-        metrics["heldout_accuracy"] = None
+        metrics |= {"null_win_rate": nulls, "heldout_accuracy": None}
     else:
         base_gold = read_json(layout.evaluation("base") / "gold_logps.json")
         metrics |= heldout_figures(gold, base_gold, seed=seed)

@@ -32,7 +32,7 @@ def main(round: RoundOption) -> None:
         with track(layout, "filter", round, settings.model_dump()) as run:
             records = read_round(here, round)
             run.dataset(layout.pairs(round), context="pairs")
-            suites = [*records.others, records.pair_suite]
+            suites = [*records.others, *records.given, records.pair_suite]
             failing = [failing_rows(suite) for suite in suites]
             outcome = outcome_of(records.pairs, records.pair_suite, failing[-1])
             verdicts = judge_gates(outcome, records.responses, settings)
@@ -53,7 +53,7 @@ def main(round: RoundOption) -> None:
             write_json(layout.checks(round), report)
             run.metrics({**figures, **{f"flag/{k}": v for k, v in outcome.counts.items()}})
             run.metrics({f"gate/{v.gate}": v.number for v in verdicts if v.number is not None})
-            enforce_files(zip(suites[:-1], failing, strict=False), round=round)
+            enforce_files(zip(records.others, failing, strict=False), round=round)
             enforce(outcome, verdicts, round=round)
         write_manifest(layout, f"filter@{round}")
         tell(round, figures, outcome, verdicts)

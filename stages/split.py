@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from stages._context import stage_context
 
@@ -11,15 +11,15 @@ if TYPE_CHECKING:
     from spa.contract import Filter
     from spa.importing.instructions import Instruction
     from spa.layout import Layout
-    from spa.records import Pair, Prompt
+    from spa.records import FlaggedSeedPair, Pair, Prompt
 
 
 def main() -> None:
     """Draw seed pairs, prompts of every round and held-out sets from the raw data.
 
     A prompt is in one pool only, and all its pairs go with it. A new round changes no pool
-    that was there before. Seed pairs that a data check speaks against are flagged with the
-    reasons; those that filter.checks drops are not trained on.
+    that was there before. Seed and gold pairs that a data check speaks against are flagged with
+    the reasons; those that filter.checks drops are not trained or evaluated on.
     """
     from spa.files import replace_folder, write_json, write_table
     from spa.manifest import write_manifest
@@ -33,11 +33,11 @@ def main() -> None:
             raw = read_raw_data(layout, split)
             pools = draw_pools(here.params, raw)
             seeds = flip_seed_labels(here.params, pools.seed)
-            outcome = check_seed(seeds, here.params.filter)
-            flagged = [
-                FlaggedSeedPair(**flag.pair.row(), reasons=flag.reasons, action=flag.action)
-                for flag in outcome.flagged
-            ]
+            held_out: list[Pair | Prompt] = [*pools.test, *pools.development, *pools.gold]
+            checked = {
+                "seed": check_given(seeds, held_out, here.params.filter),
+                "gold": check_given(pools.gold, [], here.params.filter),
+            }
             pairs = {"seed": seeds, "gold": pools.gold, "hidden_gold": pools.hidden_gold}
             prompts = {"test": pools.test, "development": pools.development, **pools.rounds}
             with replace_folder(layout.pools) as folder:
@@ -46,7 +46,8 @@ def main() -> None:
                 for name, questions in prompts.items():
                     write_table(folder / layout.pool(name).name, questions, Prompt)
                 _write_earlier(folder, layout, pools.rounds)
-                write_table(folder / layout.flagged(0).name, flagged, FlaggedSeedPair)
+                for place, name in ((layout.flagged(0), "seed"), (layout.flagged("gold"), "gold")):
+                    write_table(folder / place.name, flagged_rows(checked[name]), FlaggedSeedPair)
                 turned = [b.pair_id for a, b in zip(pools.seed, seeds, strict=True) if a != b]
                 write_json(folder / layout.flipped_seed.name, turned)
                 given = reference_outputs((raw.instructions or [])[: split.test])
@@ -54,33 +55,53 @@ def main() -> None:
             counts = {name: len(own) for name, own in pairs.items()}
             counts |= {name: len(own) for name, own in prompts.items()}
             run.metrics({f"pool/{name}": count for name, count in counts.items()})
-            run.metrics({f"flag/{reason}": count for reason, count in outcome.counts.items()})
-            stop_if_broken(outcome, here.params.filter)
+            run.metrics({f"flag/{reason}": n for reason, n in checked["seed"].counts.items()})
+            stop_if_broken(checked["seed"], here.params.filter, round=0)
+            stop_if_broken(checked["gold"], here.params.filter, round="gold")
         write_manifest(layout, "split")
         if raw.summary:
             print(f"split: {raw.summary}")
         print("split: " + ", ".join(f"{name} {count}" for name, count in counts.items()))
-        if outcome.dropped:
-            print(
-                f"warning: {outcome.dropped} of {len(seeds)} seed pairs are not trained on; "
-                "`spa flagged --round 0` says why"
-            )
+        for name, end, option in (
+            ("seed", "trained on", "--round 0"),
+            ("gold", "evaluated on", "--gold"),
+        ):
+            if dropped := checked[name].dropped:
+                print(
+                    f"warning: {dropped} of {counts[name]} {name} pairs are not {end}; "
+                    f"`spa flagged {option}` says why"
+                )
 
 
-def check_seed(seeds: "Sequence[Pair]", settings: "Filter") -> "Outcome[Pair]":
-    """Hold seed pairs against the checks that need no scores; imported here, as it takes seconds
-    that a broken row should not have to wait for."""
+def check_given(
+    pairs: "Sequence[Pair]", held_out: "Sequence[Pair | Prompt]", settings: "Filter"
+) -> "Outcome[Pair]":
+    """Hold people's pairs against the checks that need no scores; imported here, as it takes
+    seconds that a broken row should not have to wait for."""
     from spa.checks import run_checks
+    from spa.checks.measures import prompt_keys
     from spa.contract import of_given_pairs
 
-    return run_checks(seeds, of_given_pairs(settings.checks))
+    return run_checks(pairs, of_given_pairs(settings.checks), held_out=prompt_keys(held_out))
 
 
-def stop_if_broken(outcome: "Outcome[Pair]", settings: "Filter") -> None:
-    """Stop where a check's action is `stop`, or too large a share of the seed is dropped."""
+def flagged_rows(outcome: "Outcome[Pair]") -> "list[FlaggedSeedPair]":
+    """The pairs that a check speaks against, as they are kept."""
+    from spa.records import FlaggedSeedPair
+
+    return [
+        FlaggedSeedPair(**flag.pair.row(), reasons=flag.reasons, action=flag.action)
+        for flag in outcome.flagged
+    ]
+
+
+def stop_if_broken(
+    outcome: "Outcome[Pair]", settings: "Filter", *, round: "Literal[0, 'gold']"
+) -> None:
+    """Stop where a check's action is `stop`, or too large a share of the pairs is dropped."""
     from spa.checks import enforce, judge_dropped
 
-    enforce(outcome, [judge_dropped(outcome, settings)], round=0)
+    enforce(outcome, [judge_dropped(outcome, settings)], round=round)
 
 
 def _write_earlier(folder: Path, layout: "Layout", rounds: "dict[str, list[Prompt]]") -> None:

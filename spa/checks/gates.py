@@ -18,6 +18,8 @@ FEWEST = 16
 """Rows below which the figures of `filter.gates` say too little to stop a run."""
 _SAMPLE = 256
 
+Gold = Literal["gold"]
+
 
 @dataclass(frozen=True)
 class Verdict:
@@ -88,7 +90,7 @@ def judge_gates(
 
 
 def judge_dropped(outcome: Outcome[Any], settings: Filter) -> Verdict:
-    """The gate `max_flagged`, which the seed has as well."""
+    """The gate `max_flagged`, which the seed and the gold pairs have as well."""
     total = len(outcome.kept) + outcome.dropped
     share = outcome.dropped / total if total else 0.0
     return _verdict("max_flagged", share, Gate(action="stop", high=settings.max_flagged))
@@ -103,13 +105,13 @@ def _verdict(name: str, number: float | None, gate: Gate) -> Verdict:
     return Verdict(name, number, gate.low, gate.high, verdict)
 
 
-def enforce(outcome: Outcome[Any], verdicts: Sequence[Verdict], *, round: int) -> None:
+def enforce(outcome: Outcome[Any], verdicts: Sequence[Verdict], *, round: int | Gold) -> None:
     """Stop the run where the data breaks the contract.
 
     Args:
         outcome: of the round's pairs.
         verdicts: of its gates.
-        round: the round; 0 is the seed, which `split` draws.
+        round: the round; 0 is the seed, which `split` draws as it does `gold`.
 
     Raises:
         ContractError: names the number, the limit and the command that shows the rows.
@@ -120,7 +122,7 @@ def enforce(outcome: Outcome[Any], verdicts: Sequence[Verdict], *, round: int) -
         raise ContractError(
             f"{_stage(round)}: found {outcome.counts[reason]} pairs with {reason}, first {first}; "
             f"wanted none, as its action in params.yaml (filter.checks) is stop; "
-            f"`spa flagged --round {round} --reason {reason}` shows them"
+            f"`{_command(round)} --reason {reason}` shows them"
         )
     for verdict in verdicts:
         if verdict.verdict == "stop":
@@ -147,8 +149,12 @@ def enforce_files(checked: Iterable[tuple[Suite, Sequence[Sequence[int]]]], *, r
                 )
 
 
-def _stage(round: int) -> str:
-    return f"filter@{round}" if round else "split"
+def _stage(round: int | Gold) -> str:
+    return f"filter@{round}" if round not in (0, "gold") else "split"
+
+
+def _command(round: int | Gold) -> str:
+    return "spa flagged --gold" if round == "gold" else f"spa flagged --round {round}"
 
 
 def limits(low: float | None, high: float | None) -> str:
@@ -158,7 +164,7 @@ def limits(low: float | None, high: float | None) -> str:
     return " and ".join(said)
 
 
-def describe(verdict: Verdict, counts: Mapping[str, int], *, round: int) -> str:
+def describe(verdict: Verdict, counts: Mapping[str, int], *, round: int | Gold) -> str:
     """A gate that trips in one line: number, limit, and the command that shows the rows."""
     own = verdict.gate in ("max_flagged", "min_kept")
     key = f"filter.{verdict.gate}" if own else f"filter.gates.{verdict.gate}"
@@ -171,5 +177,5 @@ def describe(verdict: Verdict, counts: Mapping[str, int], *, round: int) -> str:
         f"{_stage(round)}: {what} is {verdict.number:.4g}; wanted "
         f"{limits(verdict.low, verdict.high)} ({key} in params.yaml); "
         f"{f'reasons: {reasons}; ' if own else ''}"
-        f"`spa flagged --round {round}{'' if own else f' --reason {verdict.gate}'}` shows the rows"
+        f"`{_command(round)}{'' if own else f' --reason {verdict.gate}'}` shows the rows"
     )

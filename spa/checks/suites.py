@@ -18,8 +18,10 @@ from great_expectations.expectations.core import (
 from spa.checks.measures import SIDES
 from spa.contract import DEFAULT_CHECKS, LIMITS, Action, Check, CheckName, of_given_pairs
 
-INPUT_CHECKS = of_given_pairs(DEFAULT_CHECKS)
-"""The checks of a user's own file, of which no params are known."""
+INPUT_CHECKS: dict[CheckName, Check] = {
+    n: c for n, c in of_given_pairs(DEFAULT_CHECKS).items() if n != "overlap"
+}
+"""The checks of a user's own file, of which no params and no held-out prompts are known."""
 
 _JUDGED = ("tie", "non_finite", "missing_end")
 """Checks that only pairs with scores can meet."""

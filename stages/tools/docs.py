@@ -26,7 +26,7 @@ def main() -> None:
     for name in rounds:
         with stage_context(int(name), tool=True) as here:
             records = read_round(here, int(name))
-        suites = [records.pair_suite, *records.others]
+        suites = [records.pair_suite, *records.given, *records.others]
         found = write_pages(layout.docs / f"round-{name}", suites, title=f"round {name}")
         checked = read_json(layout.checks(name)) if layout.checks(name).exists() else {}
         pages.append(RoundPages(name, found, checked.get("gates", [])))

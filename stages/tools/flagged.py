@@ -1,6 +1,6 @@
 """Tool `flagged`: the rows that a round's data checks speak against, and why."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -8,8 +8,10 @@ from stages._context import stage_context
 from stages._terminal import plain
 
 FlaggedRound = Annotated[
-    int, typer.Option("--round", min=0, help="Round whose rows are shown; 0 is the human seed.")
+    int | None,
+    typer.Option("--round", min=0, help="Round whose rows are shown; 0 is the human seed."),
 ]
+Gold = Annotated[bool, typer.Option("--gold", help="Show the held-out gold pairs' rows.")]
 Reason = Annotated[
     str | None,
     typer.Option(help="Only rows with this check (cut), reason (cut:chosen), or behind this gate."),
@@ -17,8 +19,10 @@ Reason = Annotated[
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")]
 
 
-def main(round: FlaggedRound, reason: Reason = None, as_json: Json = False) -> None:
-    """Show the pairs that `filter` flagged, or `split` in the seed, with reasons and what followed.
+def main(
+    round: FlaggedRound = None, gold: Gold = False, reason: Reason = None, as_json: Json = False
+) -> None:
+    """Show the pairs that `filter` flagged, or `split` in seed and gold; why, and what followed.
 
     With a gate of filter.gates as reason: the kept pairs whose chosen answer is longer
     (chosen_longer), the kept pairs by margin, least first (margin_std), or the answers given
@@ -29,10 +33,13 @@ def main(round: FlaggedRound, reason: Reason = None, as_json: Json = False) -> N
 
     from spa.flagged import rows_behind
 
+    if gold == (round is not None):
+        raise typer.BadParameter("say either --round N or --gold")
+    shown: int | Literal["gold"] = "gold" if round is None else round
     with stage_context(round or None, tool=True) as here:
-        rows = rows_behind(here.layout, round, reason)
+        rows = rows_behind(here.layout, shown, reason)
     if as_json:
-        print(json.dumps({"round": round, "reason": reason, "rows": [asdict(row) for row in rows]}))
+        print(json.dumps({"round": shown, "reason": reason, "rows": [asdict(row) for row in rows]}))
         return
     for row in rows:
         margin = "" if row.margin is None else f", margin {row.margin:.4g} nats"

@@ -146,6 +146,27 @@ def test_a_broken_file_of_answers_stops_the_round(
     assert "1 rows of responses with repeated_id, first row 2" in capsys.readouterr().err
 
 
+def test_seed_and_gold_are_held_against_the_users_own_checks_and_stop_nothing(
+    layout: Layout,
+) -> None:
+    """`split` has stopped where it should; here they are counted, by limits of params.yaml."""
+    row = {k: v for k, v in _pair(7, rejected=GOOD).row().items() if k in Pair.SCHEMA.names}
+    for name in ("seed", "gold"):
+        write_table(layout.pool(name), [Pair(**row)], Pair)
+    params = yaml.safe_load(layout.params.read_text())
+    checks = {"identical": {"action": "stop"}, "near_identical": {"action": "off"}}
+    params["filter"]["checks"] = checks
+    layout.params.write_text(yaml.safe_dump(params))
+    write_table(layout.pairs(1), [_pair(0)], JudgedPair)
+    assert _filter() == 0
+    suites = read_json(layout.checks(1))["suites"]
+    failing = {
+        name: {e["reason"]: e["failing"] for e in suites[name]["expectations"] if e["failing"]}
+        for name in ("input", "gold")
+    }
+    assert failing == {"input": {"identical": 1, "overlap": 1}, "gold": {"identical": 1}}
+
+
 def test_a_prompt_of_an_earlier_round_is_dropped(layout: Layout) -> None:
     write_table(layout.pairs(1), [_pair(0), _pair(1)], JudgedPair)
     write_table(layout.earlier(1), [Prompt(prompt_id="q1", prompt=_pair(1).prompt)], Prompt)

@@ -13,9 +13,10 @@ from spa.files import read_table
 from spa.flagged import rows_behind
 from spa.layout import Layout
 from spa.models import load_encoder
-from spa.records import FlaggedSeedPair, Pair
+from spa.records import FlaggedSeedPair, Pair, Prompt
 from stages import split, train
 from stages._context import stage_context
+from stages._evaluating import read_gold
 from tests.pipeline.tiny_params import write_pipeline
 
 GOOD = "Yeast eats the sugar of the flour, and its gas slowly lifts the dough."
@@ -100,6 +101,46 @@ def test_a_check_can_warn_or_be_off_or_stop(layout: Layout, tiny_folder: Path) -
     with pytest.raises(ContractError, match=r"split: found 1 pairs with identical, first \w+;"):
         split.main()
     assert [row.action for row in rows_behind(layout, 0, "identical")] == ["stop"]
+
+
+def test_a_seed_prompt_that_is_held_out_but_for_blanks_is_an_overlap(layout: Layout) -> None:
+    """Four questions of the seed, loud and as messages: a test, a development, two rounds'."""
+    loud = [[{"role": "user", "content": f" {_question(n).upper()}\n"}] for n in range(4)]
+    lines = "".join(json.dumps({"prompt": prompt}) + "\n" for prompt in loud)
+    (layout.raw / "prompts.jsonl").write_text(lines)
+    _change(layout, "split", test=1, development=1)
+    rounds = yaml.safe_load(layout.params.read_text())["rounds"]
+    _change(layout, "rounds", **{name: line | {"prompts": 1} for name, line in rounds.items()})
+    with pytest.raises(ContractError, match=r"split: found 2 pairs with overlap, first \w+;"):
+        split.main()
+    held_out = [read_table(layout.pool(name), Prompt)[0] for name in ("test", "development")]
+    questions = {row.prompt[-1]["content"].strip().lower() for row in held_out}
+    shown = rows_behind(layout, 0, "overlap")
+    assert {row.prompt[-1]["content"].lower() for row in shown} == questions
+
+
+def test_gold_pairs_are_checked_as_well_and_those_dropped_are_not_evaluated_on(
+    layout: Layout, tiny_folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with (layout.raw / "pairs.jsonl").open("a") as file:  # seed 1 draws it first
+        file.write(json.dumps({"prompt": _question(119), "chosen": GOOD, "rejected": OTHER}) + "\n")
+    _change(layout, "split", seed_pairs=1, gold=30)
+    shutil.copytree(tiny_folder, layout.policy("base"))
+    split.main()
+    flagged = read_table(layout.flagged("gold"), FlaggedSeedPair)
+    found = sorted(pair.reasons[0] for pair in flagged)
+    assert found == sorted([*BAD, "contradiction", "contradiction"])
+    said = capsys.readouterr().out
+    assert "6 of 30 gold pairs are not evaluated on; `spa flagged --gold` says why" in said
+    with stage_context() as here:
+        read = read_gold(here, layout.policy("base")).pair_ids
+    gold = {pair.pair_id for pair in read_table(layout.pool("gold"), Pair)}
+    assert set(read) == gold - {pair.pair_id for pair in flagged}
+    assert len(read) == 24
+    _change(layout, "filter", checks={"empty": {"action": "stop"}})
+    with pytest.raises(ContractError, match="spa flagged --gold --reason blank:chosen"):
+        split.main()
+    assert len(rows_behind(layout, "gold", "blank")) == 1
 
 
 def test_flipped_labels_turn_that_share_of_the_seed_round_and_no_other_pool(
