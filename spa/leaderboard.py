@@ -15,7 +15,7 @@ from io import StringIO
 from pathlib import Path
 from typing import Any
 
-from spa.errors import AnnotationError
+from spa.alpaca_config import Asked, asked, check_config, check_template, unreadable
 
 
 def raw_figures(annotations: Sequence[dict[str, Any]]) -> dict[str, float]:
@@ -48,45 +48,40 @@ def length_controlled(annotations: Sequence[dict[str, Any]], data: Path) -> floa
     return float(figures["length_controlled_winrate"])
 
 
+Complete = Callable[[Sequence[list[dict[str, str]]], Asked], list[dict[str, Any]]]
+"""Takes chats and what is asked for; returns one choice of a chat completion for each chat, with
+`message`, `logprobs` and `total_tokens`."""
+
+
 def ask_pairs(
-    config: str,
-    pairs: Sequence[dict[str, str]],
-    complete: Callable[[Sequence[list[dict[str, str]]], dict[str, Any]], list[dict[str, Any]]],
+    config: str, root: Path, pairs: Sequence[dict[str, str]], complete: Complete
 ) -> list[float | None]:
     """Preferences of one of AlpacaEval's annotators, whose prompts `complete` answers.
 
     Args:
-        config: the annotator's name, or a folder with its `configs.yaml`.
+        config: the annotator's name, or a folder below `root` with its `configs.yaml`.
+        root: the pipeline's folder.
         pairs: `instruction`, `output_1`, `output_2`.
-        complete: called once; takes chat messages and the config's `completions_kwargs`; returns
-            one choice of a chat completion for each, with `message`, `logprobs` and
-            `total_tokens`.
+        complete: called once.
 
     Returns:
         From 1 (output_1) to 2 (output_2), None where an answer says neither; 1.5 for equal
         outputs, about which nobody is asked.
 
     Raises:
-        AnnotationError: there is no such annotator.
+        AnnotationError: there is no such annotator, or it cannot be asked here.
     """
     library, stderr = _library(), sys.stderr
 
     def answer(prompts: Sequence[str], **settings: Any) -> dict[str, list[Any]]:
         with redirect_stderr(stderr):
-            choices = complete([library.utils.prompt_to_chatml(text) for text in prompts], settings)
-        texts = [choice["message"]["content"] or " " for choice in choices]
+            chats = [library.utils.prompt_to_chatml(text) for text in prompts]
+            choices = complete(chats, asked(settings))
+        texts = [_said(choice["message"]) for choice in choices]
         return {"completions": texts, "completions_all": choices}
 
+    annotator = open_annotator(config, root)
     with _quiet():
-        try:
-            annotator = library.annotators.PairwiseAnnotator(
-                annotators_config=config, caching_path=None
-            )
-        except (OSError, ValueError) as error:
-            raise AnnotationError(
-                f"evaluate.alpaca_eval.config: found {config!r}, which cannot be read "
-                f"({error}); wanted one of alpaca-eval's evaluators_configs or a folder like them"
-            ) from error
         for single in annotator.annotators.values():
             single.fn_completions = answer
         with redirect_stderr(StringIO()):  # its bars are no news, its complaints are the None
@@ -96,6 +91,35 @@ def ask_pairs(
     }
     keys = [(pair["instruction"], pair["output_1"], pair["output_2"]) for pair in pairs]
     return [_preference(found.get(key)) for key in keys]
+
+
+def open_annotator(config: str, root: Path) -> Any:
+    """alpaca-eval's annotator of a config that can be asked here.
+
+    Raises:
+        AnnotationError: there is no such annotator, or it cannot be asked here.
+    """
+    library = _library()
+    folder = root / config
+    if not folder.is_dir():
+        folder = Path(library.constants.EVALUATORS_CONFIG_DIR) / config
+    check_config(config, folder / "configs.yaml")
+    with _quiet():
+        try:
+            annotator = library.annotators.PairwiseAnnotator(
+                annotators_config=str(folder.resolve()), caching_path=None
+            )
+        except (OSError, ValueError, TypeError, AttributeError) as error:
+            raise unreadable(config, error) from error
+    for single in annotator.annotators.values():
+        check_template(config, str(single.prompt_template))
+    return annotator
+
+
+def _said(message: dict[str, Any]) -> str:
+    """What an answer says: that of a tool's call is its arguments, as alpaca-eval takes them."""
+    calls = message.get("tool_calls")
+    return str(calls[0]["function"]["arguments"] if calls else message["content"] or " ")
 
 
 def _preference(value: Any) -> float | None:

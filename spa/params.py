@@ -165,7 +165,8 @@ class AlpacaEval(Section):
     """
 
     config: str = "weighted_alpaca_eval_gpt4_turbo"
-    """One of alpaca-eval's annotators, by name, or a folder of the pipeline that holds one."""
+    """One of alpaca-eval's annotators, by name, or a folder of the pipeline like theirs (under
+    `data/raw/annotations/`, so that DVC knows it); it must ask OpenAI's chat completions."""
     model: str | None = None
     """The model asked, by the endpoint's name for it; the config's own by default."""
     usd_per_million_tokens: Annotated[float, Field(ge=0)] | None = None
@@ -201,7 +202,8 @@ class Evaluate(Section):
     alpaca_eval: AlpacaEval = AlpacaEval()
     """For `alpaca_eval`: who is asked, and how."""
     max_cost_usd: Annotated[float, Field(ge=0)] | None = None
-    """The most that one evaluation may cost at an endpoint; checked before the first call."""
+    """The most that one evaluation may cost at an endpoint, the constant answer's calls included;
+    checked before calls are made."""
     engine: EngineName = "transformers"
     """What samples the answers to held-out prompts; as `generate.engine`."""
     temperature: Annotated[float, Field(gt=0)] = 0.7

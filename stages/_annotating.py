@@ -28,35 +28,26 @@ def baseline(here: Context, round: str, outputs: list[dict[str, Any]]) -> list[d
 
 
 def annotate_by_all(
-    here: Context, base: list[dict[str, Any]], outputs: list[dict[str, Any]]
-) -> dict[str, list[dict[str, Any]]]:
-    """Annotations by annotator, one of them in memory at a time."""
-    from spa.annotation.loading import load_annotator
-    from spa.evaluation import annotate
+    here: Context, base: list[dict[str, Any]], outputs: list[dict[str, Any]], *, null: bool
+) -> tuple[dict[str, list[dict[str, Any]]], dict[str, float | None]]:
+    """Annotations by annotator, one of them in memory at a time.
 
-    annotations, settings = {}, here.params.evaluate
+    With `null` also how often each prefers a constant answer to the development outputs (the test
+    ones if there are none); nobody has recorded that answer.
+    """
+    from spa.annotation.loading import load_annotator
+    from spa.evaluation import annotate, null_win_rate
+
+    annotations, nulls, settings = {}, {}, here.params.evaluate
+    shown = [row for row in outputs if row["dataset"] == "development"] or outputs
     for name in settings.annotators:
         annotator = load_annotator(name, here.params, here.compute, layout=here.layout)
         signature = settings.alpaca_eval.signature if name == "alpaca_eval" else name
         annotations[str(name)] = annotate(base, outputs, annotator, name=signature)
+        if null and name != "recorded":
+            nulls[str(name)] = null_win_rate(shown, annotator)
         del annotator
-    return annotations
-
-
-def null_by_all(here: Context, base: list[dict[str, Any]]) -> dict[str, float | None]:
-    """How often each annotator prefers a constant answer to the base's development answers (its
-    test ones if it has none); nobody has recorded that answer."""
-    from spa.annotation.loading import load_annotator
-    from spa.evaluation import null_win_rate
-
-    shown = [row for row in base if row["dataset"] == "development"] or base
-    found = {}
-    for name in here.params.evaluate.annotators:
-        if name != "recorded":
-            annotator = load_annotator(name, here.params, here.compute, layout=here.layout)
-            found[str(name)] = null_win_rate(shown, annotator)
-            del annotator
-    return found
+    return annotations, nulls
 
 
 def length_controlled(here: Context, annotations: list[dict[str, Any]]) -> dict[str, Any]:

@@ -3,10 +3,14 @@
 alpaca-eval makes the prompts and reads the answers; the calls are `endpoint.Endpoint`'s.
 """
 
+import json
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from functools import partial
+from pathlib import Path
 from typing import Any
 
+from spa.alpaca_config import Asked
 from spa.annotation.annotator import Comparison, as_instruction
 from spa.annotation.endpoint import Choice, Endpoint, Request
 from spa.errors import AnnotationError
@@ -24,12 +28,17 @@ class AlpacaEvalAnnotator:
     """
 
     def __init__(
-        self, settings: AlpacaEval, endpoint: Endpoint, *, max_cost_usd: float | None
+        self, settings: AlpacaEval, endpoint: Endpoint, *, root: Path, max_cost_usd: float | None
     ) -> None:
-        """Ask at `endpoint`, for at most `max_cost_usd` a call of `prefer`."""
+        """Ask at `endpoint`, for at most `max_cost_usd` over all calls of `prefer`.
+
+        `settings.config` may be a folder below `root`.
+        """
         self._settings = settings
         self._endpoint = endpoint
+        self._root = root
         self._max_cost = max_cost_usd
+        self._spent = 0.0
 
     def prefer(self, comparisons: Sequence[Comparison]) -> list[float]:
         """See `Annotator.prefer`; not a number where an answer names neither of the two.
@@ -48,63 +57,89 @@ class AlpacaEvalAnnotator:
             }
             for c in comparisons
         ]
-        preferences = ask_pairs(self._settings.config, pairs, self._complete)
+        preferences = ask_pairs(self._settings.config, self._root, pairs, self._complete)
         return [math.nan if value is None else value - 1 for value in preferences]
 
-    def _complete(
-        self, prompts: Sequence[list[dict[str, str]]], settings: dict[str, Any]
-    ) -> list[Choice]:
-        settings = dict(settings)
-        model = self._settings.model or settings.pop("model_name")
-        settings.pop("model_name", None)
+    def _complete(self, chats: Sequence[list[dict[str, str]]], asked: Asked) -> list[Choice]:
+        model = self._settings.model or asked.model
         requests: list[Request] = [
-            {"model": model, "messages": messages, **settings} for messages in prompts
+            {"model": model, "messages": chat, **asked.arguments} for chat in chats
         ]
-        self._announce(model, requests)
-        wants_logprobs = bool(settings.get("logprobs"))
-
-        def check(choice: Choice) -> None:
-            if wants_logprobs and not _has_logprobs(choice):
-                raise AnnotationError(
-                    f"alpaca_eval: {self._endpoint.shown} answers without log-probabilities; "
-                    f"wanted top_logprobs, which {self._settings.config} weighs by; name another server "
-                    "or another evaluate.alpaca_eval.config"
-                )
-
-        return self._endpoint.complete(requests, check)
-
-    def _announce(self, model: str, requests: Sequence[Request]) -> None:
-        """Say what is about to be paid, and stop where it is too much."""
         missing = [request for request in requests if self._endpoint.kept(request) is None]
-        tokens = sum(map(_tokens, missing))
-        price = self._price(model)
+        price = usd_per_token(self._settings, asked, local=self._endpoint.is_local)
+        told = f"{len(missing)} calls of {model} at {self._endpoint.shown}"
+        self._announce(told, sum(map(_tokens, missing)), price, len(requests) - len(missing))
+        choices = self._endpoint.complete(requests, partial(self._check, asked.arguments))
+        self._account(missing, price)
+        return choices
+
+    def _check(self, arguments: Mapping[str, Any], choice: Choice) -> None:
+        lacks = None
+        if arguments.get("logprobs") and not _has_logprobs(choice):
+            lacks = "log-probabilities; wanted top_logprobs, which"
+        elif arguments.get("tool_choice") and not choice["message"].get("tool_calls"):
+            lacks = "calling the tool that it must; wanted its arguments, which"
+        if lacks:
+            raise AnnotationError(
+                f"alpaca_eval: {self._endpoint.shown} answers without {lacks} "
+                f"{self._settings.config} reads; name another server or another "
+                "evaluate.alpaca_eval.config"
+            )
+
+    def _announce(self, calls: str, tokens: int, price: float | None, kept: int) -> None:
+        """Say what is about to be paid, and stop where it is too much."""
         limit = self._max_cost
         cost = "price not known" if price is None else f"about {tokens * price:.2f} USD"
+        bound = "" if limit is None else f" (limit {limit:g} USD)"
         print(
-            f"alpaca_eval: {len(missing)} calls of {model} at {self._endpoint.shown}, about "
-            f"{tokens} tokens, {cost}{'' if limit is None else f' (limit {limit:g} USD)'}; "
-            f"{len(requests) - len(missing)} answers kept from before",
+            f"alpaca_eval: {calls}, about {tokens} tokens, {cost}{bound}; {kept} answers kept from "
+            "before",
             flush=True,
         )
-        if limit is None or not missing:
+        if limit is None or not tokens:
             return
         if price is None:
             raise AnnotationError(
-                f"alpaca_eval: the price of {model} is not known, so that evaluate.max_cost_usd = "
+                f"alpaca_eval: the price of {calls} is not known, so that evaluate.max_cost_usd = "
                 f"{limit:g} cannot be kept; say evaluate.alpaca_eval.usd_per_million_tokens"
             )
-        if tokens * price > limit:
+        if self._spent + tokens * price > limit:
+            before = f" after {self._spent:.2f} USD for calls before" if self._spent else ""
             raise AnnotationError(
-                f"alpaca_eval: {len(missing)} calls cost about {tokens * price:.2f} USD, more than "
-                f"evaluate.max_cost_usd = {limit:g}; nothing was paid; raise the limit or take "
-                "fewer test prompts"
+                f"alpaca_eval: {calls} cost about {tokens * price:.2f} USD{before}, more than "
+                f"evaluate.max_cost_usd = {limit:g}; none of them was paid; raise the limit "
+                "or take fewer test prompts"
             )
 
-    def _price(self, model: str) -> float | None:
-        """US dollars a token, None where nobody says."""
-        if self._settings.usd_per_million_tokens is not None:
-            return self._settings.usd_per_million_tokens / 1e6
-        return 0.0 if self._endpoint.is_local else price_per_token(model)
+    def _account(self, requests: Sequence[Request], price: float | None) -> None:
+        """Say how many tokens new answers took, by the endpoint's own count where it has one."""
+        if not requests:
+            return
+        estimate = sum(map(_tokens, requests))
+        answers = [self._endpoint.kept(request) or {} for request in requests]
+        counts = [answer.get("total_tokens") or 0 for answer in answers]
+        used = sum(counts)
+        self._spent += (used if all(counts) else max(used, estimate)) * (price or 0.0)
+        cost = "" if price is None else f", about {used * price:.2f} USD"
+        silent = counts.count(0)
+        rest = f"; of {silent} calls the endpoint tells none" if silent else ""
+        print(
+            f"alpaca_eval: {len(requests)} calls took {used} tokens ({estimate} estimated){cost}"
+            f"{rest}",
+            flush=True,
+        )
+
+
+def usd_per_token(settings: AlpacaEval, asked: Asked, *, local: bool) -> float | None:
+    """US dollars a token: the settings' word, the config's, or alpaca-eval's; None where nobody
+    says, and nothing on this machine."""
+    if settings.usd_per_million_tokens is not None:
+        return settings.usd_per_million_tokens / 1e6
+    if local:
+        return 0.0
+    if settings.model is None and asked.usd_per_token is not None:
+        return asked.usd_per_token
+    return price_per_token(settings.model or asked.model)
 
 
 def _plain(text: str) -> str:
@@ -114,6 +149,7 @@ def _plain(text: str) -> str:
 
 def _tokens(request: Request) -> int:
     characters = sum(len(message["content"]) for message in request["messages"])
+    characters += len(json.dumps(request["tools"])) if "tools" in request else 0
     return characters // _CHARACTERS_A_TOKEN + int(request.get("max_tokens") or 0)
 
 

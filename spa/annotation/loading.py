@@ -41,8 +41,10 @@ def load_annotator(
                 calls=compute.endpoint_calls,
                 timeout=compute.endpoint_timeout,
             )
-            limit = settings.max_cost_usd
-            return AlpacaEvalAnnotator(settings.alpaca_eval, endpoint, max_cost_usd=limit)
+            limit, root = settings.max_cost_usd, layout.root
+            return AlpacaEvalAnnotator(
+                settings.alpaca_eval, endpoint, root=root, max_cost_usd=limit
+            )
         case "recorded":
             file = str(settings.recorded)
             return RecordedAnnotator(read_annotations(file, layout.root), file=file)

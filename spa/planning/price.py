@@ -7,7 +7,9 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from spa.leaderboard import ask_pairs, price_per_token
+from spa.alpaca_config import Asked
+from spa.annotation.alpaca_eval import usd_per_token
+from spa.leaderboard import ask_pairs
 from spa.params import AlpacaEval
 from spa.planning.lengths import CHARACTERS_A_TOKEN
 from spa.planning.work import Tokens
@@ -43,26 +45,22 @@ def call_cost(settings: AlpacaEval, root: Path, prompt: int, answer: Tokens) -> 
     Raises:
         AnnotationError: there is no such annotator.
     """
-    asked: dict[str, Any] = {}
+    made: list[tuple[Asked, int]] = []
 
-    def note(prompts: Any, kwargs: dict[str, Any]) -> list[dict[str, Any]]:
-        letters = sum(len(turn["content"]) for turn in prompts[0])
-        asked.update(kwargs, letters=letters)
+    def note(chats: Any, asked: Asked) -> list[dict[str, Any]]:
+        made.append((asked, sum(len(turn["content"]) for turn in chats[0])))
         raise _Noted
 
     pair = {"instruction": "", "output_1": "one", "output_2": "other"}
-    config = str(root / settings.config) if (root / settings.config).is_dir() else settings.config
     with suppress(_Noted):
-        ask_pairs(config, [pair], note)
-    fixed = asked["letters"] // CHARACTERS_A_TOKEN + int(asked.get("max_tokens") or 0) + prompt
-    model = settings.model or str(asked.get("model_name"))
+        ask_pairs(settings.config, root, [pair], note)
+    [(asked, letters)] = made
+    longest = int(asked.arguments.get("max_tokens") or 0)
+    fixed = letters // CHARACTERS_A_TOKEN + longest + prompt
     tokens = Tokens(fixed + 2 * answer.expected, fixed + 2 * answer.most)
-    return CallCost(tokens, _price(settings, model))
+    return CallCost(tokens, usd_per_token(settings, asked, local=_local()))
 
 
-def _price(settings: AlpacaEval, model: str) -> float | None:
-    if settings.usd_per_million_tokens is not None:
-        return settings.usd_per_million_tokens / 1e6
+def _local() -> bool:
     url = os.environ.get("OPENAI_BASE_URL") or os.environ.get("OPENAI_API_BASE") or ""
-    local = urlsplit(url).hostname in ("127.0.0.1", "localhost", "::1")
-    return 0.0 if local else price_per_token(model)
+    return urlsplit(url).hostname in ("127.0.0.1", "localhost", "::1")

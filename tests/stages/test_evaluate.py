@@ -55,7 +55,9 @@ def test_several_annotators_are_reported_beside_each_other(layout: Layout) -> No
         assert {row["dataset"] for row in _read(layout, f"development/{file}")} == {"development"}
 
 
-def test_policies_meet_the_answers_that_an_instruction_set_comes_with(layout: Layout) -> None:
+def test_policies_meet_the_answers_that_an_instruction_set_comes_with(
+    layout: Layout, monkeypatch: pytest.MonkeyPatch
+) -> None:
     rows = [
         {"instruction": f"Why is {n}?", "output": f"Because {n}.", "generator": "reference model"}
         for n in range(6)
@@ -79,6 +81,14 @@ def test_policies_meet_the_answers_that_an_instruction_set_comes_with(layout: La
     metrics = _read(layout, "metrics.json")
     assert metrics["lc_win_rate"] is None
     assert "not AlpacaEval's 805" in metrics["lc_reason"]
+    dear = {"usd_per_million_tokens": 1000.0}  # some 0.3 USD a call: 5 answers, 4 constant ones
+    _set(layout, annotator="alpaca_eval", max_cost_usd=2.0, alpaca_eval=dear)
+    monkeypatch.setenv("OPENAI_API_KEY", "any")
+    with serve() as server:
+        monkeypatch.setenv("OPENAI_BASE_URL", server.url)
+        with pytest.raises(AnnotationError, match=r"4 calls .* after 1\.5\d USD for calls before"):
+            evaluate.main(None, base=True)
+        assert len(server.bodies) == 5
 
 
 def test_what_was_not_recorded_stops_and_keeps_the_answers(layout: Layout) -> None:

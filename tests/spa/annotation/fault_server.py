@@ -133,6 +133,27 @@ def cut_once(handler: Handler, number: int) -> bool:
     return True
 
 
+def calls_the_tool(handler: Handler, number: int) -> bool:
+    """Ranks the longer output first, as the arguments of a tool's call."""
+    body = handler.server.bodies[number - 1]
+    value = completion(body, logprobs=False)
+    longer = value["choices"][0]["message"]["content"]
+    ranks = [{"model": name, "rank": 1 if name == longer else 2} for name in ("m", "M")]
+    function = {
+        "name": body["tool_choice"]["function"]["name"],
+        "arguments": json.dumps({"ordered_models": ranks}),
+    }
+    call = {"id": "t", "type": "function", "function": function}
+    value["choices"][0]["message"] = {"role": "assistant", "content": None, "tool_calls": [call]}
+    handler.answer(200, value)
+    return True
+
+
+def without_usage(handler: Handler, number: int) -> bool:
+    handler.answer(200, {**completion(handler.server.bodies[number - 1]), "usage": None})
+    return True
+
+
 def without_logprobs(handler: Handler, number: int) -> bool:
     handler.answer(200, completion(handler.server.bodies[number - 1], logprobs=False))
     return True

@@ -12,6 +12,7 @@ from spa.annotation.endpoint import Endpoint
 from spa.errors import AnnotationError
 from spa.params import AlpacaEval
 from tests.spa.annotation import fault_server as faults
+from tests.spa.test_alpaca_config import write_config
 
 CANARY = "sk-canary-0123456789"
 COUNT = 8
@@ -29,6 +30,10 @@ def _comparisons(count: int = COUNT) -> list[Comparison]:
     ]
 
 
+def _pairs(count: int) -> list[tuple[Answer, Answer]]:
+    return [(comparison.first, comparison.second) for comparison in _comparisons(count)]
+
+
 WANTED = [0.9 if i % 2 else 0.1 for i in range(COUNT)]
 
 
@@ -43,7 +48,9 @@ def _annotator(
     monkeypatch.setenv("OPENAI_BASE_URL", server.url)
     limit = settings.pop("max_cost_usd", None)
     endpoint = Endpoint(cache=cache, calls=2, timeout=1.0, pause=0.01)
-    return AlpacaEvalAnnotator(AlpacaEval(**settings), endpoint, max_cost_usd=limit)
+    return AlpacaEvalAnnotator(
+        AlpacaEval(**settings), endpoint, root=cache.parent, max_cost_usd=limit
+    )
 
 
 def _files(cache: Path) -> Sequence[Path]:
@@ -79,8 +86,10 @@ def test_all_calls_are_told_at_once_and_nothing_else_is_said(
         _annotator(server, tmp_path, monkeypatch).prefer(_comparisons(130))
         assert len(server.bodies) == 130
     out, error = capsys.readouterr()
-    assert out.startswith("alpaca_eval: 130 calls of")
-    assert (out.count("\n"), error) == (1, "")
+    first, second = out.splitlines()
+    assert first.startswith("alpaca_eval: 130 calls of")
+    assert second.startswith(f"alpaca_eval: 130 calls took {130 * 301} tokens (")
+    assert error == ""
 
 
 def test_equal_answers_are_a_tie_that_costs_nothing(
@@ -119,7 +128,7 @@ def test_a_login_in_the_address_is_not_told(
         monkeypatch.setenv("OPENAI_BASE_URL", address)
         annotator = AlpacaEvalAnnotator(
             AlpacaEval(), Endpoint(cache=tmp_path, calls=1, timeout=1.0, pause=0.01),
-            max_cost_usd=None,
+            root=tmp_path, max_cost_usd=None,
         )  # fmt: skip
         with pytest.raises(AnnotationError, match=r"http://127\.0\.0\.1:\d+/v1 failed") as error:
             annotator.prefer(_comparisons(1))
@@ -170,11 +179,13 @@ def test_a_limit_stops_before_the_first_call(
 ) -> None:
     with faults.serve() as server:
         dear = {"usd_per_million_tokens": 1e6, "max_cost_usd": 1.0}
-        with pytest.raises(AnnotationError, match=r"8 calls cost about \d+\.\d\d USD, more than"):
+        with pytest.raises(
+            AnnotationError, match=r"8 calls .* cost about \d+\.\d\d USD, more than"
+        ):
             _annotator(server, tmp_path, monkeypatch, **dear).prefer(_comparisons())
         monkeypatch.setattr("spa.annotation.endpoint.Endpoint.is_local", False)
         unknown = {"model": "mine", "max_cost_usd": 1.0}
-        with pytest.raises(AnnotationError, match="price of mine is not known"):
+        with pytest.raises(AnnotationError, match=r"price of 8 calls of mine at .* is not known"):
             _annotator(server, tmp_path, monkeypatch, **unknown).prefer(_comparisons())
         assert not server.bodies
         known = _annotator(server, tmp_path, monkeypatch, max_cost_usd=1.0)
@@ -203,3 +214,75 @@ def test_an_unknown_config_and_a_missing_key_are_said(
         monkeypatch.delenv("OPENAI_API_KEY")
         with pytest.raises(AnnotationError, match="OPENAI_API_KEY"):
             _annotator(server, tmp_path, monkeypatch)
+
+
+def test_a_config_in_a_folder_of_the_pipeline_is_asked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_config(tmp_path / "judges" / "mine")
+    with faults.serve() as server:
+        annotator = _annotator(server, tmp_path / "cache", monkeypatch, config="judges/mine")
+        assert annotator.prefer(_comparisons()) == [float(i % 2) for i in range(COUNT)]
+        assert {body["model"] for body in server.bodies} == {"mine"}
+
+
+def test_what_a_tool_is_called_with_is_the_answer(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with faults.serve(faults.calls_the_tool) as server:
+        annotator = _annotator(server, tmp_path, monkeypatch, config="alpaca_eval_gpt4_turbo_fn")
+        assert annotator.prefer(_comparisons()) == [float(i % 2) for i in range(COUNT)]
+
+
+def test_a_server_that_calls_no_tool_is_found_out_by_one_call(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with faults.serve() as server:
+        annotator = _annotator(server, tmp_path, monkeypatch, config="alpaca_eval_gpt4_turbo_fn")
+        with pytest.raises(AnnotationError, match="answers without calling the tool that it must"):
+            annotator.prefer(_comparisons())
+        assert len(server.bodies) == 1
+
+
+def test_a_config_of_another_kind_is_said_before_a_call(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with faults.serve() as server:
+        annotator = _annotator(server, tmp_path, monkeypatch, config="claude")
+        with pytest.raises(AnnotationError, match=r"claude has fn_completions anthropic"):
+            annotator.prefer(_comparisons())
+        assert not server.bodies
+
+
+def test_the_limit_holds_for_all_that_an_annotator_is_asked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A call takes 301 tokens, of which the estimate says about 340: at 1000 USD a million, 8 calls
+    cost 2.41 USD, and two more about 0.68."""
+    dear = {"usd_per_million_tokens": 1000.0, "max_cost_usd": 3.0}
+    more = [Comparison([{"role": "user", "content": "More?"}], *pair) for pair in _pairs(2)]
+    with faults.serve() as server:
+        annotator = _annotator(server, tmp_path, monkeypatch, **dear)
+        annotator.prefer(_comparisons())
+        assert "8 calls took 2408 tokens (" in (out := capsys.readouterr().out)
+        assert out.endswith(" estimated), about 2.41 USD\n")
+        with pytest.raises(AnnotationError, match=r"2 calls .* after 2\.41 USD for calls before"):
+            annotator.prefer(more)
+        assert len(server.bodies) == COUNT
+        roomy = _annotator(server, tmp_path, monkeypatch, **{**dear, "max_cost_usd": 4.0})
+        roomy.prefer([*_comparisons(), *more])
+        assert len(server.bodies) == COUNT + 2
+
+
+def test_where_the_endpoint_counts_no_tokens_the_estimate_counts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    dear = {"usd_per_million_tokens": 1000.0, "max_cost_usd": 3.0}
+    with faults.serve(faults.without_usage) as server:
+        annotator = _annotator(server, tmp_path, monkeypatch, **dear)
+        annotator.prefer(_comparisons())
+        assert "took 0 tokens" in (out := capsys.readouterr().out)
+        assert out.endswith("of 8 calls the endpoint tells none\n")
+        more = [Comparison([{"role": "user", "content": "More?"}], *pair) for pair in _pairs(2)]
+        with pytest.raises(AnnotationError, match=r"after 2\.\d\d USD for calls before"):
+            annotator.prefer(more)
