@@ -34,7 +34,7 @@ def main(round: EvaluateRound = None, base: BaseOption = False) -> None:
 
     name = "base" if round is None else str(round)
     stage = {"base": "baseline", "0": "evaluate_seed"}.get(name, "evaluate")
-    with stage_context(stage=stage, name=name) as here:
+    with stage_context(round, stage=stage, name=name) as here:
         layout = here.layout
         with track(layout, stage, name, here.params.evaluate.model_dump()) as run:
             folder = layout.policy(name)

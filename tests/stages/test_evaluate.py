@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import yaml
 
-from spa.errors import AnnotationError
+from spa.errors import AnnotationError, ParamsError
 from spa.layout import Layout
 from spa.leaderboard import raw_figures
 from stages import base, evaluate, split
@@ -89,6 +89,11 @@ def test_policies_meet_the_answers_that_an_instruction_set_comes_with(
         with pytest.raises(AnnotationError, match=r"4 calls .* after 1\.5\d USD for calls before"):
             evaluate.main(None, base=True)
         assert len(server.bodies) == 5
+
+
+def test_a_round_that_params_yaml_does_not_have_is_told_with_those_it_has(layout: Layout) -> None:
+    with pytest.raises(ParamsError, match=r"rounds has 1, 2; wanted round 7"):
+        evaluate.main(7, base=False)
 
 
 def test_what_was_not_recorded_stops_and_keeps_the_answers(layout: Layout) -> None:
