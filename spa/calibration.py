@@ -1,5 +1,6 @@
 """Calibration: a judge's labels, and its cheapest rivals' labels, against an annotator's."""
 
+import math
 from collections.abc import Collection, Mapping, Sequence
 from itertools import combinations
 from typing import Any
@@ -33,7 +34,9 @@ def calibrate(
         log: the training log of the policy that was trained on those of them that were kept.
 
     Returns:
-        One row per pair. `gold` is how much the annotator prefers the chosen answer (0 to 1,
+        One row per pair whose margins are finite numbers; the others are no label, and `filter`
+        flags them (`non_finite`).
+        `gold` is how much the annotator prefers the chosen answer (0 to 1,
         0.5 a tie), `gap` by how much it rates it higher than the rejected one, None where it
         rates nothing and only compares; the margins are
         positive where that judge prefers the chosen answer too:
@@ -44,13 +47,21 @@ def calibrate(
     known = {score.response_id: score for score in scores}
     prompts = {response.prompt_id: response.prompt for response in responses}
     seen = {row.pair_id: row for row in log if row.threshold is not None}
+    likelihoods = [
+        known[pair.chosen_id].policy_logp - known[pair.rejected_id].policy_logp for pair in pairs
+    ]
+    finite = [
+        (pair, likelihood)
+        for pair, likelihood in zip(pairs, likelihoods, strict=True)
+        if math.isfinite(pair.margin) and math.isfinite(likelihood)
+    ]
     contests = [
         Comparison(
             prompts[pair.prompt_id],
             Answer(pair.rejected, pair.rejected_finish_reason),
             Answer(pair.chosen, pair.chosen_finish_reason),
         )
-        for pair in pairs
+        for pair, _ in finite
     ]
     gold = annotator.prefer(contests)
     gaps = _gaps(annotator, contests)
@@ -61,12 +72,12 @@ def calibrate(
             "gold": gold[i],
             "gap": gaps[i],
             "judge": pair.margin,
-            "likelihood": known[pair.chosen_id].policy_logp - known[pair.rejected_id].policy_logp,
+            "likelihood": likelihood,
             "length": known[pair.rejected_id].tokens - known[pair.chosen_id].tokens,
             "confidence": seen[pair.pair_id].confidence if pair.pair_id in seen else None,
             "flagged": seen[pair.pair_id].flagged if pair.pair_id in seen else None,
         }
-        for i, pair in enumerate(pairs)
+        for i, (pair, likelihood) in enumerate(finite)
     ]
 
 
@@ -91,7 +102,12 @@ def correct(rows: Sequence[Mapping[str, Any]], judge: str) -> list[float]:
 
 
 def summarise(
-    rows: Sequence[Row], *, seed: int, method: str, prompts: int | None = None
+    rows: Sequence[Row],
+    *,
+    seed: int,
+    method: str,
+    prompts: int | None = None,
+    non_finite: int = 0,
 ) -> dict[str, Any]:
     """Figures of every judge; pairs that the annotator calls a tie are left out of accuracies.
 
@@ -105,6 +121,7 @@ def summarise(
         seed: names the bootstrap.
         method: the judge's.
         prompts: how many prompts were judged; those without a pair were the judge's ties.
+        non_finite: pairs beside `rows` that have a margin which is no finite number.
     """
     count = len(rows)
     figures: dict[str, Any] = {
@@ -112,7 +129,8 @@ def summarise(
         "pairs": count,
         "ties": sum(row["gold"] == 0.5 for row in rows),
         "n": sum(row["gold"] != 0.5 for row in rows),
-        "judge_tie_rate": 1 - count / prompts if prompts else None,
+        "non_finite": non_finite,
+        "judge_tie_rate": 1 - (count + non_finite) / prompts if prompts else None,
     }
     for judge in JUDGES:
         right = correct(rows, judge)

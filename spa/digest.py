@@ -4,6 +4,7 @@ The report depends on the calibrations as a whole, and so on every round that th
 a line for each in dvc.yaml; so what it shows of a round lies there.
 """
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -33,7 +34,8 @@ def digest(
     Args:
         kept: the pairs trained on.
         flagged: those that a data check speaks against, dropped or not.
-        gold: by pair, how much the annotator prefers the chosen answer (0 to 1, 0.5 a tie).
+        gold: by pair, how much the annotator prefers the chosen answer (0 to 1, 0.5 a tie);
+            pairs that were not compared are shown without.
         log: the round's training log.
 
     Returns:
@@ -92,8 +94,21 @@ def _by_reason(flagged: Sequence[FlaggedPair]) -> dict[str, list[FlaggedPair]]:
 
 
 def _shown(pairs: Sequence[JudgedPair], gold: Mapping[str, float], count: int) -> list[Row]:
+    """What JSON cannot say, a margin that is no finite number, is None."""
     first = sorted(pairs, key=lambda pair: pair.pair_id)[:count]
-    return [{**pair.row(), "gold": gold[pair.pair_id]} for pair in first]
+    return [
+        {
+            **pair.row(),
+            "margin": _finite(pair.margin),
+            "probability": _finite(pair.probability),
+            "gold": gold.get(pair.pair_id),
+        }
+        for pair in first
+    ]
+
+
+def _finite(value: float) -> float | None:
+    return value if math.isfinite(value) else None
 
 
 def _mean(values: Iterable[float]) -> float:

@@ -7,10 +7,11 @@ cache, so that writing into an existing file would damage the cache as well.
 import errno
 import hashlib
 import json
+import math
 import os
 import re
 import shutil
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
@@ -210,10 +211,34 @@ def check_version(where: str, found: object) -> None:
 
 
 def write_json(path: Path, value: Any) -> None:
-    """Write JSON with sorted keys; equal values give equal bytes."""
-    text = json.dumps(value, ensure_ascii=False, indent=2, sort_keys=True, allow_nan=False)
+    """Write JSON with sorted keys; equal values give equal bytes.
+
+    Raises:
+        ArtefactError: a number is infinite or none, which JSON has no word for; names its place.
+    """
+    try:
+        text = json.dumps(value, ensure_ascii=False, indent=2, sort_keys=True, allow_nan=False)
+    except ValueError as error:
+        where = next(_not_finite(value), "") or str(error)
+        raise ArtefactError(
+            f"{path}: {where}; wanted finite numbers; look for what gives it in the rows that the "
+            "stage reads"
+        ) from error
     with replace_file(path) as temporary:
         temporary.write_text(text + "\n", encoding="utf-8")
+
+
+def _not_finite(value: Any, place: str = "") -> Iterator[str]:
+    """What and where the numbers are that JSON cannot hold, rows counted from 1."""
+    if isinstance(value, float) and not math.isfinite(value):
+        yield f"{place.removeprefix(', ')}: found {value}"
+    items: Iterable[tuple[str, Any]] = ()
+    if isinstance(value, Mapping):
+        items = ((f"{place}, {key}", own) for key, own in value.items())
+    elif isinstance(value, list | tuple):
+        items = ((f"{place}, row {row}", own) for row, own in enumerate(value, 1))
+    for name, own in items:
+        yield from _not_finite(own, name)
 
 
 def read_json(path: Path) -> Any:

@@ -79,11 +79,12 @@ def length_penalty(
 ) -> float:
     """Nats per character that `judge.length_penalty` asks for; `auto` is found here.
 
-    It balances the very pairs that `make_pairs` makes with this seed and round.
+    It balances the very pairs that `make_pairs` makes with this seed and round, but for those of
+    a prompt with a reward that is no finite number, which no penalty changes.
     """
     if settings.length_penalty != "auto":
         return settings.length_penalty
-    groups = _by_prompt(responses)
+    groups = [own for own in _by_prompt(responses) if all(math.isfinite(rewards[i]) for i in own)]
 
     def choose(place: int, own: Sequence[float]) -> Choice | None:
         return _choose(own, settings, seed, round, responses[groups[place][0]].prompt_id)

@@ -94,10 +94,12 @@ def best_against_worst(rewards: Sequence[float], *, tie_band: float) -> Choice |
     """The answer with the highest reward against the one with the lowest.
 
     Any number of answers from two; equal rewards go to the earlier sample. None where the
-    difference is within `tie_band` nats: a tie is no preference.
+    difference is within `tie_band` nats: a tie is no preference. A reward that is not a number
+    counts as the lowest, and its pair's margin is none: no tie either, as it says nothing.
     """
-    best = max(range(len(rewards)), key=lambda i: (rewards[i], -i))
-    worst = min(range(len(rewards)), key=lambda i: (rewards[i], -i))
+    known = _ranks(rewards)
+    best = max(range(len(rewards)), key=lambda i: (known[i], -i))
+    worst = min(range(len(rewards)), key=lambda i: (known[i], -i))
     return _choice(rewards, best, worst, tie_band)
 
 
@@ -105,11 +107,16 @@ def best_against_random(
     rewards: Sequence[float], *, tie_band: float, generator: np.random.Generator
 ) -> Choice | None:
     """The answer with the highest reward against one of the others, drawn at random."""
-    best = max(range(len(rewards)), key=lambda i: (rewards[i], -i))
+    known = _ranks(rewards)
+    best = max(range(len(rewards)), key=lambda i: (known[i], -i))
     others = [i for i in range(len(rewards)) if i != best]
     return _choice(rewards, best, others[int(generator.integers(len(others)))], tie_band)
 
 
+def _ranks(rewards: Sequence[float]) -> list[float]:
+    return [-math.inf if math.isnan(reward) else reward for reward in rewards]
+
+
 def _choice(rewards: Sequence[float], chosen: int, rejected: int, band: float) -> Choice | None:
     margin = rewards[chosen] - rewards[rejected]
-    return Choice(chosen, rejected, margin) if margin > band else None
+    return None if margin <= band else Choice(chosen, rejected, margin)

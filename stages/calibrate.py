@@ -28,8 +28,9 @@ def main(round: RoundOption) -> None:
         with track(layout, "calibrate", round, {"method": here.params.judge.method}) as run:
             responses = read_table(layout.responses(round), Response)
             log = read_table(layout.training_log(round), TrainingRow)
+            pairs = read_table(layout.pairs(round), JudgedPair)
             rows = calibrate(
-                read_table(layout.pairs(round), JudgedPair),
+                pairs,
                 read_table(layout.scores(round), Score),
                 responses,
                 load_annotator(gold, here.params, here.compute, layout=layout),
@@ -40,6 +41,7 @@ def main(round: RoundOption) -> None:
                 seed=here.params.seed,
                 method=here.params.judge.method,
                 prompts=len({response.prompt_id for response in responses}),
+                non_finite=len(pairs) - len(rows),
             )
             shown = digest(
                 read_table(layout.kept(round), JudgedPair),
@@ -53,6 +55,11 @@ def main(round: RoundOption) -> None:
                 write_json(folder / "metrics.json", metrics)
             run.metrics({k: v for k, v in metrics.items() if isinstance(v, float)})
         write_manifest(layout, f"calibrate@{round}")
+        if metrics["non_finite"]:
+            print(
+                f"warning: {metrics['non_finite']} pairs without a finite margin are left out; "
+                f"`spa flagged --round {round} --reason non_finite` shows them"
+            )
         if metrics["n"] == 0:
             print(f"calibrate@{round}: the annotator calls every pair a tie; nothing to compare")
             return

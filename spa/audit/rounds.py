@@ -5,6 +5,7 @@ from collections import defaultdict
 from collections.abc import Iterator
 
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 
 from spa.audit.findings import Findings
 from spa.audit.pools import Rows, check_ids
@@ -32,6 +33,11 @@ TOLERANCE = 1e-6
 """Nats by which a recomputed sum of float64 may differ."""
 _STORED = 1e-4
 """Nats by which a sum of log-probabilities kept in float32 may differ, per 100 tokens."""
+
+
+def _close(found: ArrayLike, wanted: ArrayLike) -> NDArray[np.bool_]:
+    """Where numbers are equal, those that are infinite or none as well."""
+    return np.isclose(found, wanted, rtol=0, atol=TOLERANCE, equal_nan=True)
 
 
 class RoundAudit:
@@ -144,7 +150,7 @@ class RoundAudit:
         characters = np.array([len(text) for text in texts], dtype=float)
         reward, penalty = np.array(rows["reward"], dtype=float), self._params.judge.length_penalty
         if penalty == "auto":  # a number of thousandths, the same for all answers
-            some = characters > 0
+            some = (characters > 0) & np.isfinite(raw - reward)
             found = np.median((raw - reward)[some] / characters[some]) if some.any() else 0.0
             penalty = round(float(found) * 1000) / 1000
         self._off(rows.name, "reward", reward, raw - penalty * characters)
@@ -170,7 +176,7 @@ class RoundAudit:
         return implicit if judge.method == "implicit" else -implicit
 
     def _off(self, file: str, column: str, found: np.ndarray, wanted: np.ndarray) -> None:
-        for i in np.flatnonzero(~(np.abs(found - wanted) <= TOLERANCE)):
+        for i in np.flatnonzero(~_close(found, wanted)):
             self._found.fault(file, f"{column} {found[i]:g}; wanted {wanted[i]:g}", int(i) + 1)
 
     def _labels(self) -> None:
@@ -192,10 +198,10 @@ class RoundAudit:
             if (chosen, rejected) != right:
                 what = f"chosen {chosen}, rejected {rejected}; the scores say {', '.join(right)}"
                 self._found.fault(rows.name, what, row)
-            if not abs(margin - sign * choice.margin) <= TOLERANCE:
+            if not _close(margin, sign * choice.margin):
                 what = f"margin {margin:g}; the scores give {sign * choice.margin:g}"
                 self._found.fault(rows.name, what, row)
-            if not abs(probability - preference_probability(margin, beta=beta)) <= TOLERANCE:
+            if not _close(probability, preference_probability(margin, beta=beta)):
                 what = f"probability {probability:g}; sigma({beta:g} * margin) is otherwise"
                 self._found.fault(rows.name, what, row)
             if method != self._params.judge.method:

@@ -1,5 +1,6 @@
 """Calibration: who is right how often and how surely, by hand."""
 
+import math
 from typing import Any
 
 import pytest
@@ -41,6 +42,35 @@ def test_the_summary_counts_pairs_ties_and_accuracies() -> None:
     assert figures["noise"] is None
     empty = summarise(ROWS[2:], seed=1, method="implicit")
     assert (empty["n"], empty["judge_accuracy"]) == (0, None)
+
+
+def test_pairs_without_a_finite_margin_are_left_out_and_counted() -> None:
+    """Of three pairs one margin is infinite, one likelihood is none; five prompts, two ties."""
+    words = ("Yeast makes gas in it.", "I do not know.")
+    pairs = [
+        JudgedPair(
+            pair_id=f"{n}", prompt_id=f"q{n}", prompt=PROMPT, chosen=words[0], rejected=words[1],
+            chosen_finish_reason="stop", rejected_finish_reason="stop", chosen_id=f"c{n}",
+            rejected_id=f"r{n}", margin=margin, probability=0.9, method="implicit",
+        )
+        for n, margin in enumerate((1.0, math.inf, 1.0))
+    ]  # fmt: skip
+    scores = [
+        Score(response_id=f"{side}{n}", prompt_id=f"q{n}", tokens=3, reward=1.0, base_logp=-1.0,
+              policy_logp=math.nan if (side, n) == ("r", 2) else -2.0)
+        for n in range(3) for side in "cr"
+    ]  # fmt: skip
+    answers = [
+        Response(response_id=f"c{n}", prompt_id=f"q{n}", prompt=PROMPT, sample=0, text=words[0],
+                 token_ids=[1, 2, 3], finish_reason="stop", seed=0, model="m", logprob=-2.0,
+                 token_logprobs=[-1.0, -0.5, -0.5])
+        for n in range(3)
+    ]  # fmt: skip
+    rows = calibrate(pairs, scores, answers, RubricAnnotator(rubric_score))
+    assert [row["pair_id"] for row in rows] == ["0"]
+    figures = summarise(rows, seed=1, method="implicit", prompts=5, non_finite=2)
+    assert (figures["pairs"], figures["non_finite"]) == (1, 2)
+    assert figures["judge_tie_rate"] == pytest.approx(0.4)
 
 
 def test_length_of_the_labels_and_accuracy_where_it_is_alike() -> None:

@@ -1,8 +1,12 @@
 """A round's digest: counts, a draw that stays as it is, and curves worked by hand."""
 
+import math
 import random
+from dataclasses import replace
+from pathlib import Path
 
 from spa.digest import EXAMPLES, PAIRS, curves, digest
+from spa.files import write_json
 from spa.records import JudgedPair
 from tests.finished_run import flagged_pair, judged_pair, training_log
 
@@ -39,6 +43,15 @@ def test_one_more_pair_changes_no_more_than_one_of_those_shown() -> None:
     before = [pair["pair_id"] for pair in digest(KEPT[1:], [], GOLD, [])["pairs"]]
     after = [pair["pair_id"] for pair in digest(KEPT, [], GOLD, [])["pairs"]]
     assert after == ["p0", *before[:-1]]
+
+
+def test_a_margin_that_json_cannot_hold_is_shown_as_none_and_without_gold(tmp_path: Path) -> None:
+    broken = replace(flagged_pair(11, ["non_finite:margin"], "drop"), margin=math.inf)
+    gold = {name: value for name, value in GOLD.items() if name != broken.pair_id}
+    found = digest(KEPT, [*FLAGGED, broken], gold, [])
+    [shown] = found["reasons"]["non_finite:margin"]["examples"]
+    assert (shown["pair_id"], shown["margin"], shown["gold"]) == (broken.pair_id, None, None)
+    write_json(tmp_path / "digest.json", found)
 
 
 def test_curves_are_means_over_each_steps_pairs() -> None:

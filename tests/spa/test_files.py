@@ -91,3 +91,12 @@ def test_what_is_read_for_a_file_keeps_its_own_error(tmp_path: Path) -> None:
     with pytest.raises(ArtefactError, match="Permission denied"):
         with replace_file(tmp_path / "new.json"):
             raise own
+
+
+def test_a_number_that_json_cannot_hold_is_named_with_its_place(tmp_path: Path) -> None:
+    file = tmp_path / "pairs.json"
+    rows = [{"judge": 1.0}, {"judge": 2.0, "own": [0.5, float("nan")]}]
+    said = r"pairs\.json: row 2, own, row 2: found nan; wanted finite numbers"
+    with pytest.raises(ArtefactError, match=said):
+        write_json(file, rows)
+    assert not file.exists()

@@ -10,6 +10,8 @@ import pytest
 from spa.annotation.annotator import Comparison
 from spa.annotation.rubric import rubric_score
 from spa.annotation.rubric_annotator import RubricAnnotator
+from spa.checks import run_checks
+from spa.contract import DEFAULT_CHECKS
 from spa.judging import (
     contest_ratings,
     length_penalty,
@@ -186,3 +188,16 @@ def test_any_number_of_answers_makes_one_pair_a_prompt(samples: int) -> None:
     scores = _scores(responses, policy, [0.0] * len(policy), Judge())
     pairs = make_pairs(responses, scores, Judge(), beta=0.1, seed=1, round=1)
     assert [pair.prompt_id for pair in pairs] == list(dict.fromkeys(r.prompt_id for r in responses))
+
+
+@pytest.mark.parametrize("broken", [math.nan, math.inf, -math.inf])
+def test_a_reward_that_is_no_finite_number_makes_a_pair_that_the_data_checks_drop(
+    broken: float,
+) -> None:
+    judge, responses = Judge(length_penalty="auto"), _responses(prompts=2)
+    scores = _scores(responses, [*POLICY, *POLICY[:2], broken], [*BASE, *BASE], judge)
+    pairs = make_pairs(responses, scores, judge, beta=0.1, seed=1, round=1)
+    assert len(pairs) == 2, "nothing is lost"
+    outcome = run_checks(pairs, DEFAULT_CHECKS)
+    assert outcome.kept == pairs[:1]
+    assert outcome.counts["non_finite:margin"] == 1

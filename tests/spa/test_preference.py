@@ -40,6 +40,23 @@ def test_a_tie_within_the_band_is_no_pair() -> None:
     assert best_against_worst([1.0, 1.0], tie_band=0.0) is None
 
 
+@pytest.mark.parametrize("place", [0, 1, 2])
+def test_a_reward_that_is_no_number_loses_and_its_margin_is_none_and_no_tie(place: int) -> None:
+    rewards = [1.0, 3.0]
+    rewards.insert(place, math.nan)
+    choice = best_against_worst(rewards, tie_band=0.1)
+    assert choice is not None
+    assert (choice.chosen, choice.rejected) == (rewards.index(3.0), place)
+    assert math.isnan(choice.margin)
+
+
+def test_two_infinite_rewards_are_no_tie_and_one_wins_without_end() -> None:
+    choice = best_against_worst([math.inf, math.inf], tie_band=0.1)
+    assert choice is not None
+    assert math.isnan(choice.margin)
+    assert best_against_worst([1.0, math.inf], tie_band=0.1) == Choice(1, 0, math.inf)
+
+
 def test_best_against_random_uses_every_other_answer() -> None:
     generator = np.random.default_rng(0)
     rejected = {
