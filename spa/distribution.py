@@ -17,6 +17,7 @@ from accelerate.utils import (
 )
 from torch import Tensor
 
+from spa.launching import join
 from spa.sharding import shard, whole
 
 T = TypeVar("T")
@@ -39,6 +40,7 @@ class Distribution:
             bfloat16: compute in bfloat16 with float32 weights.
             sharded: give each process a part of every weight, in place of all.
         """
+        join(device)
         self._accelerator = Accelerator(
             cpu=device.type == "cpu",
             mixed_precision="bf16" if bfloat16 else "no",

@@ -1,21 +1,30 @@
-"""A training is started again by a launcher, once for each of its processes.
+"""A training is started again, once for each of its processes.
 
-That is torch's own on this machine, or a command of the user's, which may reach several machines:
+That is done here on this machine, or by a command of the user's, which may reach several machines:
 `srun ... torchrun ...`, `accelerate launch --config_file ...`.
 """
 
 import os
+import socket
 import subprocess
 import sys
 import tempfile
-from collections.abc import Sequence
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from spa.compute import Compute
 from spa.errors import TrainingError
-from spa.processes import count
+from spa.processes import count, end_with
 
-_LAUNCHED = "SPA_LAUNCHED"
+if TYPE_CHECKING:
+    import torch
+
+_LAUNCHED, _MEETING, _PARENT = "SPA_LAUNCHED", "SPA_MEETING", "SPA_PARENT"
+_PAUSE, _PATIENCE = 0.05, 5.0
+"""Seconds between two looks at the processes, and those that one has to end."""
 
 
 def launch(module: str, arguments: Sequence[str], compute: Compute) -> None:
@@ -70,46 +79,100 @@ def _launch_by(command: Sequence[str], module: str, arguments: Sequence[str]) ->
         )
 
 
+def join(device: "torch.device") -> None:
+    """Meet the other processes that `launch` started on this machine, if it started this one.
+
+    They meet in a file and talk over the loopback device, so that no other machine can reach
+    them: what torch's own launcher meets by is a port on every address.
+    """
+    if (meeting := os.environ.get(_MEETING)) is None:
+        return
+    from torch import distributed
+
+    distributed.init_process_group(
+        "nccl" if device.type == "cuda" else "gloo",
+        init_method=f"file://{meeting}",
+        rank=int(os.environ["RANK"]),
+        world_size=count(),
+    )
+    end_with(int(os.environ[_PARENT]))
+
+
 def _launch_here(module: str, arguments: Sequence[str], processes: int) -> None:
-    """By torch's own launcher, on this machine."""
-    import logging
-
-    from torch.distributed.elastic.multiprocessing import DefaultLogsSpecs, Std
-    from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
-    from torch.distributed.launcher.api import LaunchConfig, elastic_launch
-
-    logging.getLogger("torch.distributed.elastic").setLevel(logging.CRITICAL)
-    os.environ.setdefault("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // processes)))
-    with tempfile.TemporaryDirectory() as logs:
-        quiet = {rank: Std.ALL for rank in range(1, processes)}
-        config = LaunchConfig(
-            min_nodes=1,
-            max_nodes=1,
-            nproc_per_node=processes,
-            run_id="spa",  # of this rendezvous alone, which is on a port of its own
-            rdzv_backend="c10d",
-            rdzv_endpoint="127.0.0.1:0",
-            max_restarts=0,
-            monitor_interval=0.1,
-            logs_specs=DefaultLogsSpecs(log_dir=logs, redirects=quiet),
+    """On this machine; what the processes other than the first say goes to a file."""
+    with tempfile.TemporaryDirectory() as name, ExitStack() as stack:
+        folder = Path(name)
+        started = [
+            stack.enter_context(_started(module, arguments, rank, processes, folder))
+            for rank in range(processes)
+        ]
+        failed = _first_failure(started)
+        if failed is None:
+            return
+        rank, code = failed
+        if rank == 0:
+            sys.exit(code if code > 0 else 1)
+        raise TrainingError(
+            f"process {rank} of {processes} ended with exit code {code}"
+            f"{_last_words(_log(folder, rank))}; wanted 0; look at memory and devices, or lower "
+            "processes in compute.yaml"
         )
+
+
+@contextmanager
+def _started(
+    module: str, arguments: Sequence[str], rank: int, processes: int, folder: Path
+) -> "Iterator[subprocess.Popen[bytes]]":
+    """One process, which ends with this block at the latest."""
+    loopback = next(name for _, name in socket.if_nameindex() if name.startswith("lo"))
+    environment = {
+        "OMP_NUM_THREADS": str(max(1, (os.cpu_count() or 1) // processes)),
+        "GLOO_SOCKET_IFNAME": loopback,
+        "NCCL_SOCKET_IFNAME": loopback,
+        **os.environ,
+        "RANK": str(rank),
+        "LOCAL_RANK": str(rank),
+        "WORLD_SIZE": str(processes),
+        "LOCAL_WORLD_SIZE": str(processes),
+        _MEETING: str(folder / "meeting"),
+        _PARENT: str(os.getpid()),
+    }
+    with _log(folder, rank).open("wb") as log:
+        out = None if rank == 0 else log
+        command = [sys.executable, "-m", module, *arguments]
+        process = subprocess.Popen(command, env=environment, stdout=out, stderr=out)
         try:
-            elastic_launch(config, sys.executable)("-m", module, *arguments)
-        except ChildFailedError as error:
-            rank, failure = error.get_first_failure()
-            if rank == 0:
-                sys.exit(failure.exitcode if failure.exitcode > 0 else 1)
-            raise TrainingError(
-                f"process {rank} of {processes} ended with exit code {failure.exitcode}"
-                f"{_last_words(Path(logs), rank)}; wanted 0; look at memory and devices, or lower "
-                "processes in compute.yaml"
-            ) from error
+            yield process
+        finally:
+            process.terminate()
+            try:
+                process.wait(_PATIENCE)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
 
 
-def _last_words(logs: Path, rank: int) -> str:
+def _first_failure(started: "Sequence[subprocess.Popen[bytes]]") -> tuple[int, int] | None:
+    """Rank and exit code of the process that failed first, once one has; None if all succeed.
+
+    Of several that failed within a moment the one that was killed counts, then the first: the
+    others fail when one is gone.
+    """
+    while True:
+        codes = [process.poll() for process in started]
+        failed = [(rank, code) for rank, code in enumerate(codes) if code]
+        if failed:
+            return min(failed, key=lambda found: (found[1] > 0, found[0]))
+        if None not in codes:
+            return None
+        time.sleep(_PAUSE)
+
+
+def _log(folder: Path, rank: int) -> Path:
+    return folder / f"{rank}.log"
+
+
+def _last_words(log: Path) -> str:
     """What a process said at its end."""
-    for file in logs.rglob(f"{rank}/stderr.log"):
-        lines = [line for line in file.read_text(errors="replace").splitlines() if line.strip()]
-        if lines:
-            return f" ({lines[-1].removeprefix('error: ')[:300]})"
-    return ""
+    lines = [line for line in log.read_text(errors="replace").splitlines() if line.strip()]
+    return f" ({lines[-1].removeprefix('error: ')[:300]})" if lines else ""

@@ -58,6 +58,11 @@ def run_shares(task: Callable[[int, S], R], shares: Sequence[S]) -> list[R]:
 def _attend(parent: int, threads: int) -> None:
     """Set up a process that ends as soon as its parent has ended, however that came."""
     os.environ.setdefault("OMP_NUM_THREADS", str(threads))
+    end_with(parent)
+
+
+def end_with(parent: int) -> None:
+    """End this process as soon as its parent has ended, however that came."""
 
     def watch() -> None:
         while os.getppid() == parent:
