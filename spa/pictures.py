@@ -73,9 +73,9 @@ def reward_kl(rows: Sequence[Row]) -> Plot:
 
     def draw(axes: Any) -> None:
         axes.plot(*zip(*(points[name] for name in path), strict=True), color=MUTED, linewidth=1)
-        for number, (name, point) in enumerate(points.items()):
+        for name, point in points.items():
             axes.plot(*point, marker="D" if name == "rival" else "o", color=colour_of(name))
-            below = number % 2 == 1  # neighbours may lie close
+            below = _lies_below(point, [other for n, other in points.items() if n != name])
             offset = {"xytext": (5, -11 if below else 5), "textcoords": "offset points"}
             axes.annotate(name_of(name), point, fontsize=8, **offset)
         axes.set(xlabel="sqrt(KL to the base), nats per answer", ylabel=what)
@@ -84,6 +84,16 @@ def reward_kl(rows: Sequence[Row]) -> Plot:
     said = "; ".join(f"{name_of(name)} {x:.2f}, {y:.3f}" for name, (x, y) in points.items())
     title = f"What the {what} costs in drift"
     return Plot(title, f"Square root of KL to the base and {what} by policy: {said}.", draw)
+
+
+def _lies_below(point: tuple[float, float], others: Sequence[tuple[float, float]]) -> bool:
+    """Whether a point lies below its nearest neighbour, so that their labels keep apart."""
+    spread = [max(axis) - min(axis) or 1.0 for axis in zip(point, *others, strict=True)]
+
+    def distance(other: tuple[float, float]) -> float:
+        return sum(((a - b) / s) ** 2 for a, b, s in zip(point, other, spread, strict=True))
+
+    return point[1] < min(others, key=distance)[1]
 
 
 def training(curves: Mapping[str, Curves]) -> list[Plot]:

@@ -104,6 +104,12 @@ def test_nothing_to_draw_is_drawn_and_said(plot: Callable[[], Plot]) -> None:
     assert plot().alt
 
 
+def test_labels_of_neighbours_keep_apart() -> None:
+    base, seed, far = (0.0, 0.478), (0.02, 0.484), (1.4, 0.52)
+    assert pictures._lies_below(base, [seed, far])
+    assert not pictures._lies_below(seed, [base, far])
+
+
 def test_what_has_no_gold_reward_shows_win_rates(rows: list[dict[str, Any]]) -> None:
     assert "gold reward" in pictures.reward_kl(rows).alt
     changed = [*rows[:2], {**rows[2], "gold_reward": None}, *rows[3:]]
