@@ -19,14 +19,14 @@ import yaml
 from safetensors.numpy import save_file
 
 from spa.audit import audit
-from spa.audit.files import Digests
+from spa.audit.digests import Digests
 from spa.dag import Stage, Tree, read_raw_params, read_stages
 from spa.files import read_table, write_json, write_table
 from spa.judging import make_pairs, make_scores
 from spa.layout import Layout
 from spa.manifest import policy_hash, write_manifest
 from spa.param_files import load_params
-from spa.params import Params
+from spa.params import Params, Train
 from spa.raw_data import draw_pools, read_raw_data
 from spa.records import (
     FlaggedPair,
@@ -39,8 +39,9 @@ from spa.records import (
     TrainingRow,
     content_hash,
 )
-from spa.schedule import make_batches, rate_factor
+from spa.schedule import make_batches, make_plan, rate_factor
 from spa.seeds import derive_seed
+from spa.threshold import RollingThreshold
 
 ROOT = Path(__file__).parents[1]
 TOKENS = 48
@@ -92,16 +93,14 @@ def write_lock(layout: Layout) -> None:
     """Write dvc.lock for the files as they are, as `dvc commit` does."""
     tree, raw = Tree(layout.root), read_raw_params(layout)
     digests = Digests(layout, tree)
-    stages = {s.name: _entry(s, digests, tree, raw) for s in read_stages(layout).values()}
+    stages = {s.name: _entry(s, digests, raw) for s in read_stages(layout).values()}
     text = yaml.dump({"schema": "2.0", "stages": stages}, Dumper=yaml.CSafeDumper, sort_keys=False)
     layout.dvc_lock.write_text(text, encoding="utf-8")
 
 
-def _entry(stage: Stage, digests: Digests, tree: Tree, raw: dict[str, Any]) -> dict[str, Any]:
+def _entry(stage: Stage, digests: Digests, raw: dict[str, Any]) -> dict[str, Any]:
     def recorded(path: str) -> dict[str, Any]:
-        md5, size = digests.dvc(path) or ("", 0)
-        entry = {"path": path, "hash": "md5", "md5": md5, "size": size}
-        return entry | ({"nfiles": len(list(tree.files(path)))} if md5.endswith(".dir") else {})
+        return {"path": path, **digests.dvc(path)}
 
     entry: dict[str, Any] = {"cmd": stage.cmd, "deps": [recorded(p) for p in sorted(stage.deps)]}
     if stage.params:
@@ -230,7 +229,8 @@ def _filter(layout: Layout, params: Params, name: str) -> None:
     kept = [pair for pair in pairs if pair.pair_id not in dropped]
     write_table(layout.kept(name), kept, JudgedPair)
     write_table(layout.flagged(name), cut, FlaggedPair)
-    write_json(layout.checks(name), {"kept": len(kept), "flagged": len(cut)})
+    counts = {"kept": len(kept), "flagged": len(cut)}
+    write_json(layout.checks(name), {**counts, "reasons": {"repetition:chosen": len(cut)}})
 
 
 def _train(layout: Layout, params: Params, name: str) -> None:
@@ -240,17 +240,33 @@ def _train(layout: Layout, params: Params, name: str) -> None:
         if name == "0"
         else read_table(layout.kept(name), JudgedPair)
     )
-    batches = make_batches(len(pairs), own, seed=params.seed, round=int(name))
-    log = [
-        TrainingRow(
-            step=step, pair_id=pairs[i].pair_id, loss=0.7, margin=0.0, extrapolated_margin=None,
-            confidence=0.5, threshold=None, flagged=False, refined=False,
-            learning_rate=own.learning_rate * rate_factor(step, len(batches), own.warmup_share),
-        )
-        for step, batch in enumerate(batches) for i in batch
-    ]  # fmt: skip
-    write_table(layout.training_log(name), log, TrainingRow)
+    write_table(layout.training_log(name), _log(pairs, own, params.seed, int(name)), TrainingRow)
     _policy(layout, name)
+
+
+def _log(pairs: list[Any], own: Train, seed: int, round: int) -> list[TrainingRow]:
+    """A training's log with made-up margins, of which all else follows."""
+    plan, draw = make_plan(len(pairs), own), np.random.default_rng(round)
+    window = RollingThreshold(share=own.noise_share, window=own.noise_window)
+    log: list[TrainingRow] = []
+    for step, batch in enumerate(make_batches(len(pairs), own, seed=seed, round=round)):
+        threshold, rows = window.value(), []
+        for i, margin in zip(batch, draw.normal(size=len(batch)), strict=True):
+            seen = 1.5 * margin if step >= plan.look else None
+            confidence = 1 / (1 + math.exp(-(margin if seen is None else seen)))
+            flagged = threshold is not None and confidence < threshold
+            refined = flagged and step >= plan.gate
+            flip = own.alpha * refined
+            rows.append(TrainingRow(
+                step=step, pair_id=pairs[i].pair_id, margin=margin, extrapolated_margin=seen,
+                loss=(1 - flip) * np.logaddexp(0, -margin) + flip * np.logaddexp(0, margin),
+                confidence=confidence, threshold=threshold, flagged=flagged, refined=refined,
+                learning_rate=own.learning_rate * rate_factor(step, plan.steps, own.warmup_share),
+            ))  # fmt: skip
+        if step >= max(plan.look, 1):
+            window.add(row.confidence for row in rows)
+        log += rows
+    return log
 
 
 def _evaluation(layout: Layout, params: Params, name: str) -> None:

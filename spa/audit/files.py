@@ -3,14 +3,12 @@
 Where both disagree with a file, the file changed; where one does, that one was edited.
 """
 
-import hashlib
-import json
+import re
 from collections import defaultdict
 from collections.abc import Mapping
 from typing import Any
 
-from tqdm import tqdm
-
+from spa.audit.digests import Digests, locked
 from spa.audit.findings import Findings
 from spa.dag import Stage, Tree, read_raw_params
 from spa.errors import ArtefactError
@@ -18,59 +16,7 @@ from spa.layout import Layout
 from spa.manifest import build_manifest, model_of, read_manifest
 from spa.params import Params
 
-_CHUNK = 2**22
 _CODE = ("spa/", "stages/", "data/code/")
-
-
-class Digests:
-    """SHA-256, MD5 and size of files, each read once; nothing is believed from file times."""
-
-    def __init__(self, layout: Layout, tree: Tree) -> None:
-        self._layout = layout
-        self._tree = tree
-        self._known: dict[str, tuple[str, str, int]] = {}
-        self._bar: Any = None
-
-    def read_all(self, files: set[str]) -> None:
-        """Hash files at once, with a progress bar on a terminal."""
-        size = sum((self._layout.root / file).stat().st_size for file in files)
-        with tqdm(total=size, desc="hashing", unit="B", unit_scale=True, disable=None) as self._bar:
-            for file in sorted(files):
-                self._digest(file)
-        self._bar = None
-
-    def _digest(self, file: str) -> tuple[str, str, int]:
-        if file not in self._known:
-            sha256, md5, size = hashlib.sha256(), hashlib.md5(usedforsecurity=False), 0
-            with (self._layout.root / file).open("rb") as stream:
-                while chunk := stream.read(_CHUNK):
-                    sha256.update(chunk)
-                    md5.update(chunk)
-                    size += len(chunk)
-                    if self._bar is not None:
-                        self._bar.update(len(chunk))
-            self._known[file] = sha256.hexdigest(), md5.hexdigest(), size
-        return self._known[file]
-
-    def sha256(self, file: str) -> str:
-        return self._digest(file)[0]
-
-    def dvc(self, path: str) -> tuple[str, int] | None:
-        """MD5 and size as DVC has them in dvc.lock, or None where nothing is there.
-
-        A folder's MD5 is that of the JSON list of its files' MD5s and names, with ".dir".
-        """
-        place = self._layout.root / path
-        if place.is_file():
-            return self._digest(path)[1:]
-        if not place.is_dir():
-            return None
-        files = list(self._tree.files(path))
-        listed = [{"md5": self._digest(f)[1], "relpath": f[len(path) + 1 :]} for f in files]
-        listed.sort(key=lambda entry: tuple(entry["relpath"].split("/")))
-        text = json.dumps(listed, sort_keys=True)
-        md5 = hashlib.md5(text.encode(), usedforsecurity=False).hexdigest()
-        return f"{md5}.dir", sum(self._digest(file)[2] for file in files)
 
 
 class FileAudit:
@@ -109,8 +55,8 @@ class FileAudit:
             )
         for stage in self._stages.values():
             self._stage(stage)
-        for name in self._lock.keys() - self._stages.keys():
-            self._found.note(f"dvc.lock: {name} is no stage of dvc.yaml any more; not looked at")
+        for name in sorted(self._lock.keys() - self._stages.keys()):
+            self._extra(name)
         for file, said in sorted(self._changed.items()):
             self._found.fault(file, "; ".join(said))
         if lost := sum("missing since" in "; ".join(said) for said in self._changed.values()):
@@ -122,6 +68,16 @@ class FileAudit:
                 f"{', '.join(self._code)}: this code changed since it ran; `dvc status` says more"
             )
         return set(self._changed)
+
+    def _extra(self, name: str) -> None:
+        """A stage that only dvc.lock has: of a round that params.yaml had once, or put in."""
+        kind, _, round = name.partition("@")
+        of_rounds = {stage.kind for stage in self._stages.values() if "@" in stage.name}
+        if kind in of_rounds and round.isdigit():
+            self._found.note(f"dvc.lock: {name} is of no round any more; not looked at")
+        else:
+            what = f"has the stage {name}, dvc.yaml has not; take it out if you took it out there"
+            self._found.fault("dvc.lock", what)
 
     def _stage(self, stage: Stage) -> None:
         entry = self._lock.get(stage.name)
@@ -169,7 +125,7 @@ class FileAudit:
         now: Mapping[str, Any],
     ) -> None:
         actual = self._digests.dvc(path)
-        as_locked = actual == (entry.get("md5"), entry.get("size"))
+        as_locked = actual == locked(entry)
         own = self._layout.show(self._layout.manifest(stage.name))
         if path == own:
             self._check_manifest(own, as_locked, manifest, now)
@@ -180,9 +136,9 @@ class FileAudit:
         verb = "read" if kind == "inputs" else "wrote"
         if as_locked and was in (None, here):
             return
-        if not as_locked and was == here and actual is not None:
-            locked = f"md5 {entry.get('md5')}, size {entry.get('size')}"
-            what = f"{stage.name}, {path}: found {locked}; the file and its manifest say otherwise"
+        if not as_locked and was == here and actual:
+            wrong = ", ".join(f"{k} {entry.get(k)}" for k in differences(locked(entry), actual))
+            what = f"{stage.name}, {path}: found {wrong}; the file and its manifest say otherwise"
             self._found.fault("dvc.lock", what)
         elif as_locked:
             file = next(iter(_unlike(was or {}, here)))
@@ -213,7 +169,7 @@ class FileAudit:
             manifest.get("inputs") == now["inputs"] and manifest.get("outputs") == now["outputs"]
         )
         if not as_locked and manifest == now:
-            self._found.fault("dvc.lock", f"{own}: its md5 or size was edited; its content holds")
+            self._found.fault("dvc.lock", f"{own}: its entry was edited; its content holds")
         elif not as_locked:
             self._found.fault(
                 own,
@@ -229,17 +185,16 @@ class FileAudit:
         manifest: Mapping[str, Any] | None,
         now: Mapping[str, Any],
     ) -> None:
-        locked = (entry.get("params") or {}).get("params.yaml") or {}
+        ran_with = (entry.get("params") or {}).get("params.yaml") or {}
         current = {key: _look_up(self._raw, key) for key in stage.params}
-        by_lock = differences(locked, current)
+        by_lock = differences(ran_with, current)
         was = None if manifest is None else manifest.get("params") or {}
-        by_manifest = [] if was is None else differences(was, now["params"])
-        by_manifest = [key for key in by_manifest if was is not None and key in _leaves(was)]
+        by_manifest = [] if was is None else _unlike_manifest(was, now["params"], ran_with)
         if by_lock and was is not None and not by_manifest:
             what = f"{stage.name}, params: {by_lock[0]}: params.yaml and the manifest say otherwise"
             self._found.fault("dvc.lock", what)
         elif by_lock:
-            ran, have = _leaves(locked), _leaves(current)
+            ran, have = _leaves(ran_with), _leaves(current)
             for key in by_lock:
                 what = f"found {have.get(key)!r}; stages ran with {ran.get(key)!r}"
                 self._params_changed[key, what].append(stage.name)
@@ -266,6 +221,17 @@ def _leaves(value: Any, prefix: str = "") -> dict[str, Any]:
             found |= _leaves(own, f"{prefix}.{key}" if prefix else str(key))
         return found
     return {prefix: value}
+
+
+def _unlike_manifest(was: Any, now: Any, ran_with: Any) -> list[str]:
+    """Params that a manifest has otherwise, or lacks though params.yaml named them.
+
+    Others that it lacks are defaults of a newer spa.
+    """
+    there = _leaves(was)
+    ran = _leaves(ran_with)
+    named = {*ran, *(re.sub(r"^rounds\.\d+\.", "", key) for key in ran)}  # overrides are merged in
+    return [key for key in differences(was, now) if key in there or key in named]
 
 
 def _below(files: Any, path: str) -> dict[str, str]:

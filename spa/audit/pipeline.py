@@ -11,9 +11,11 @@ from tqdm import tqdm
 
 from spa.audit.files import FileAudit
 from spa.audit.findings import Findings
+from spa.audit.flags import audit_given_flags
 from spa.audit.pools import Rows, audit_evaluation, audit_pools
 from spa.audit.rounds import RoundAudit
-from spa.audit.training import audit_apart, audit_log, audit_seed_flags
+from spa.audit.steps import audit_log
+from spa.audit.training import audit_apart
 from spa.dag import read_lock, read_stages
 from spa.errors import ArtefactError
 from spa.layout import Layout
@@ -80,9 +82,12 @@ def audit_rows(
     pools = audit_pools(layout, params, found, redraw=redraw)
     pairs = len(pools["seed"])
     audit_apart(pools["seed"], pools, found)
+    checks = params.filter.checks
+    trained = audit_given_flags(layout, 0, pools["seed"], checks, found)
+    if layout.flagged("gold").is_file():  # runs of an older spa have none
+        audit_given_flags(layout, "gold", pools["gold"], checks, found)
     if layout.training_log(0).is_file():
         log = Rows(layout, layout.training_log(0), TrainingRow, found)
-        trained = audit_seed_flags(layout, pools["seed"], found)
         audit_log(log, trained, params.for_round(0), 0, found)
     for name in tqdm(rounds, desc="rounds", unit="round", disable=None):
         sampler = model(params.rounds[name].prev)

@@ -71,7 +71,17 @@ def audit_pools(
         key = "pair_id" if name in PAIR_POOLS else "prompt_id"
         ids = [getattr(row, key) for row in wanted]
         found.order(pools[name].name, pools[name][key], ids, "the split of data/raw")
+        if name in PAIR_POOLS and pools[name][key] == ids:
+            _check_ends(pools[name], wanted, found)
     return pools
+
+
+def _check_ends(rows: Rows, wanted: Sequence[Any], found: Findings) -> None:
+    """Answers ended as the raw data says; no id tells."""
+    for side in ("chosen_finish_reason", "rejected_finish_reason"):
+        for row, (own, pair) in enumerate(zip(rows[side], wanted, strict=True), 1):
+            if own != getattr(pair, side):
+                found.fault(rows.name, f"{side} {own}; data/raw has {getattr(pair, side)}", row)
 
 
 def check_ids(rows: Rows, found: Findings, *, pairs: bool) -> None:

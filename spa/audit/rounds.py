@@ -8,8 +8,10 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from spa.audit.findings import Findings
+from spa.audit.flags import check_actions, check_copies, check_counts
 from spa.audit.pools import Rows, check_ids
-from spa.audit.training import audit_apart, audit_log
+from spa.audit.steps import audit_log
+from spa.audit.training import audit_apart
 from spa.layout import Layout
 from spa.params import Params
 from spa.preference import (
@@ -87,6 +89,7 @@ class RoundAudit:
         ids = self._responses["response_id"]
         self._found.order(self._scores.name, self._scores["response_id"], ids, self._responses.name)
         if self._scores["response_id"] == ids:
+            self._score_prompts()
             self._rewards()
             self._labels()
         check_ids(self._pairs, self._found, pairs=True)
@@ -134,6 +137,14 @@ class RoundAudit:
             elif abs(math.fsum(logprobs) - total) > _STORED * (1 + len(tokens) / 100):
                 what = f"logprob {total}; its tokens' sum to {math.fsum(logprobs)}"
                 self._found.fault(rows.name, what, row)
+
+    def _score_prompts(self) -> None:
+        rows, theirs = self._scores, self._responses
+        for row, (own, prompt) in enumerate(
+            zip(rows["prompt_id"], theirs["prompt_id"], strict=True), 1
+        ):
+            if own != prompt:
+                self._found.fault(rows.name, f"prompt_id {own}; {theirs.name} has {prompt}", row)
 
     def _rewards(self) -> None:
         """Rewards follow from the log-probabilities, and these from the sampler's own."""
@@ -258,7 +269,6 @@ class RoundAudit:
     def _filtered(self) -> None:
         """Kept and flagged pairs are the judged ones, row for row, and together all of them."""
         pairs, kept, flagged = self._pairs, self._kept, self._flagged
-        known = {own: i for i, own in enumerate(pairs["pair_id"])}
         actions = dict(zip(flagged["pair_id"], flagged["action"], strict=True))
         dropped = {own for own, action in actions.items() if action != "warn"}
         wanted = [own for own in pairs["pair_id"] if own not in dropped]
@@ -266,11 +276,6 @@ class RoundAudit:
         by_pairs = [own for own in pairs["pair_id"] if own in actions]
         self._found.order(flagged.name, flagged["pair_id"], by_pairs, pairs.name)
         for rows in (kept, flagged):
-            for column in JudgedPair.SCHEMA.names:
-                theirs = pairs[column]
-                for row, (own, value) in enumerate(
-                    zip(rows["pair_id"], rows[column], strict=True), 1
-                ):
-                    if own in known and theirs[known[own]] != value:
-                        where = f"{pairs.name}, row {known[own] + 1}"
-                        self._found.fault(rows.name, f"{column} of {own} differs from {where}", row)
+            check_copies(rows, pairs, JudgedPair, self._found)
+        check_actions(flagged, self._params.filter.checks, self._found)
+        check_counts(self._layout, self._round, flagged, self._found)

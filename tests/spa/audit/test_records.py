@@ -38,6 +38,27 @@ def _gone(lock: Any) -> None:
     del lock["stages"]["filter@1"]
 
 
+def _files(lock: Any) -> None:
+    outs = lock["stages"]["train@1"]["outs"]
+    next(out for out in outs if out["path"] == "data/round-1/policy")["nfiles"] = 9
+
+
+def _size(lock: Any) -> None:
+    lock["stages"]["judge@2"]["outs"][0]["size"] += 1
+
+
+def _hash(lock: Any) -> None:
+    lock["stages"]["judge@2"]["deps"][0]["hash"] = "md5-dos2unix"
+
+
+def _no_hash(lock: Any) -> None:
+    del lock["stages"]["report"]["outs"][0]["hash"]
+
+
+def _added(lock: Any) -> None:
+    lock["stages"]["tuning"] = {"cmd": "spa tune", "outs": lock["stages"]["judge@1"]["outs"]}
+
+
 def _command(lock: Any) -> None:
     lock["stages"]["filter@1"]["cmd"] = "spa filter --round 2"
 
@@ -45,7 +66,9 @@ def _command(lock: Any) -> None:
 @pytest.mark.parametrize(
     ("change", "stage"),
     [(_md5, "train@1"), (_dep, "train@2"), (_param, "judge@1"), (_gone, "filter@1"),
-     (_command, "filter@1")],
+     (_command, "filter@1"), (_files, "train@1, data/round-1/policy: found nfiles 9"),
+     (_size, "judge@2"), (_hash, "hash md5-dos2unix"), (_no_hash, "report"),
+     (_added, "has the stage tuning")],
 )  # fmt: skip
 def test_an_edited_lock_is_named_with_the_stage(run: Layout, change: Any, stage: str) -> None:
     edit_yaml(run.dvc_lock, change)
@@ -77,6 +100,42 @@ def test_an_edited_manifest_is_named(run: Layout, keys: tuple[str, ...], value: 
     faults = audit(run).findings.faults
     assert {fault.file for fault in faults} == {name}
     assert any(keys[-1] in fault.what for fault in faults)
+
+
+@pytest.mark.parametrize(
+    ("keys", "said"),
+    [
+        (("params",), "params: rubric."),
+        (("params", "judge"), "params: judge."),
+        (("params", "judge", "method"), "params: judge.method"),
+        (("inputs",), "inputs: data/base/policy"),
+        (("outputs",), "outputs: data/round-1/pairs.parquet"),
+        (("outputs", "data/round-1/pairs.parquet"), "outputs: data/round-1/pairs.parquet"),
+        (("rows",), "rows"),
+        (("models",), "models"),
+        (("round",), "round"),
+        (("schema_version",), "schema_version"),
+    ],
+)
+def test_a_key_taken_out_of_a_manifest_is_named_by_forged_records_too(
+    run: Layout, keys: tuple[str, ...], said: str
+) -> None:
+    file = run.manifest("judge@1")
+    manifest = own = json.loads(file.read_text())
+    for key in keys[:-1]:
+        own = own[key]
+    del own[keys[-1]]
+    file.write_text(json.dumps(manifest))
+    write_lock(run)
+    faults = audit(run).findings.faults
+    assert {fault.file for fault in faults} == {"data/manifests/judge@1.json"}
+    assert any(said in fault.what for fault in faults)
+
+
+def test_a_round_taken_out_of_params_leaves_a_note(run: Layout) -> None:
+    edit_yaml(run.params, lambda params: params["rounds"].pop("2"))
+    notes = audit(run).findings.notes
+    assert "dvc.lock: train@2 is of no round any more; not looked at" in notes
 
 
 def test_a_missing_file_and_a_new_raw_row_are_named(run: Layout) -> None:

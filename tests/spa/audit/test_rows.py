@@ -87,6 +87,15 @@ def _softened(rows: Rows) -> None:
     rows[1]["flagged"] = True
 
 
+def _set(column: str, value: Any) -> Callable[[Rows], None]:
+    """Give the second row another value."""
+
+    def change(rows: Rows) -> None:
+        rows[1][column] = value
+
+    return change
+
+
 ROWS = [
     ("round-1/pairs", _text, 3),
     ("round-1/pairs", _text_and_id, 3),
@@ -116,12 +125,24 @@ ROWS = [
     ("pools/seed", _text_and_id, 3),
     ("pools/1", _reordered, 2),
     ("pools/test", lambda rows: rows[:-1], 8),
-]
+    *(("round-1/training_log", _set(column, value), 2) for column, value in (
+        ("loss", 0.1), ("margin", 0.4), ("extrapolated_margin", 0.3), ("confidence", 0.9),
+        ("threshold", 0.4), ("refined", True), ("learning_rate", 1.0), ("step", 3))),
+    ("round-0/training_log", _set("loss", 0.1), 2),
+    *(("round-1/flagged", _set(column, value), 2) for column, value in (
+        ("margin", 9.0), ("probability", 0.99), ("chosen", "Other."), ("rejected_id", "0"),
+        ("chosen_finish_reason", "stop"), ("action", "warn"), ("reasons", ["cut:chosen"]),
+        ("reasons", ["unheard:chosen"]), ("reasons", []))),
+    ("round-1/flagged", _set("reasons", ["repetition:chosen", "tie"]), None),
+    ("round-1/scores", _set("prompt_id", "0"), 2),
+    ("pools/seed", _set("chosen_finish_reason", "length"), 2),
+    ("pools/gold", _set("rejected_finish_reason", "length"), 2),
+]  # fmt: skip
 
 
 @pytest.mark.parametrize(("name", "change", "row"), ROWS)
 def test_an_edited_row_is_named_whatever_the_records_say(
-    rows: Layout, name: str, change: Callable[[Rows], Rows | None], row: int
+    rows: Layout, name: str, change: Callable[[Rows], Rows | None], row: int | None
 ) -> None:
     file = f"data/{name}.parquet"
     edit(rows.root / file, change)
@@ -163,6 +184,21 @@ def test_a_flag_put_on_a_seed_pair_is_named_where_it_was_trained_on(rows: Layout
 def test_a_flag_on_a_pair_that_is_not_in_the_seed_is_named(rows: Layout) -> None:
     _flag(rows, pq.read_table(rows.pool("gold")).to_pylist()[0])
     assert by_rows_alone(rows, "data/pools/flagged_seed.parquet") == {1}
+
+
+@pytest.mark.parametrize("name", ["seed", "gold"])
+@pytest.mark.parametrize(
+    ("column", "value"), [("chosen_finish_reason", "length"), ("action", "warn")]
+)
+def test_a_flagged_pair_of_the_seed_or_gold_that_was_edited_is_named(
+    rows: Layout, name: str, column: str, value: str
+) -> None:
+    file = rows.flagged(0 if name == "seed" else name)
+    row = pq.read_table(rows.pool(name)).to_pylist()[0]
+    flag = {**row, "reasons": ["identical"], "action": "drop", column: value}
+    schema = pq.read_table(file).schema
+    pq.write_table(pa.Table.from_pylist([flag], schema=schema), file)
+    assert by_rows_alone(rows, rows.show(file)) == {1}
 
 
 def test_a_held_out_prompt_in_a_pool_is_named(run: Layout) -> None:
