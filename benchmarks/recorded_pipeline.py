@@ -255,7 +255,7 @@ def _log(pairs: list[Any], own: Train, seed: int, round: int) -> list[TrainingRo
             seen = 1.5 * margin if step >= plan.look else None
             confidence = 1 / (1 + math.exp(-(margin if seen is None else seen)))
             flagged = threshold is not None and confidence < threshold
-            refined = flagged and step >= plan.gate
+            refined = flagged and step >= plan.gate and own.alpha > 0
             flip = own.alpha * refined
             rows.append(TrainingRow(
                 step=step, pair_id=pairs[i].pair_id, margin=margin, extrapolated_margin=seen,

@@ -228,7 +228,7 @@ def _unlike_manifest(was: Any, now: Any, ran_with: Any) -> list[str]:
 
     Others that it lacks are defaults of a newer spa.
     """
-    there = _leaves(was)
+    there = _leaves(was) if was else {}
     ran = _leaves(ran_with)
     named = {*ran, *(re.sub(r"^rounds\.\d+\.", "", key) for key in ran)}  # overrides are merged in
     return [key for key in differences(was, now) if key in there or key in named]
