@@ -115,10 +115,20 @@ def _lives(pid: str) -> bool:
     return True
 
 
-def write_table(path: Path, records: Iterable[R], kind: type[R]) -> int:
-    """Write records as Parquet; equal records give equal bytes. Returns the row count."""
+def write_table(
+    path: Path, records: Iterable[R], kind: type[R], *, note: Mapping[str, float] | None = None
+) -> int:
+    """Write records as Parquet; equal records give equal bytes. Returns the row count.
+
+    Args:
+        path: the file.
+        records: its rows.
+        kind: of the rows.
+        note: numbers about the file as a whole, which `read_note` gives back.
+    """
     rows = list(records)
-    schema = kind.SCHEMA.with_metadata({_VERSION: str(SCHEMA_VERSION)})
+    metadata = {f"spa.{name}": repr(number) for name, number in (note or {}).items()}
+    schema = kind.SCHEMA.with_metadata(metadata | {_VERSION.decode(): str(SCHEMA_VERSION)})
     columns = {name: [getattr(row, name) for row in rows] for name in schema.names}
     table = pa.Table.from_pydict(columns, schema=schema)
     with replace_file(path) as temporary:
@@ -141,6 +151,20 @@ def write_rows(path: Path, rows: Sequence[dict[str, Any]]) -> list[str]:
     with replace_file(path) as temporary:
         pq.write_table(pa.table(columns), temporary, compression="zstd")
     return left
+
+
+def read_note(path: Path, name: str) -> float | None:
+    """A number about a Parquet file as a whole; None where the file tells none.
+
+    Raises:
+        ArtefactError: the file is missing or is no Parquet.
+    """
+    try:
+        metadata = pq.read_schema(path).metadata or {}
+    except (pa.ArrowException, OSError) as error:
+        raise ArtefactError(f"{path}: cannot be read as Parquet ({error})") from error
+    found = metadata.get(f"spa.{name}".encode())
+    return None if found is None else float(found)
 
 
 def read_table(path: Path, kind: type[R]) -> list[R]:

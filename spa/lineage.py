@@ -9,11 +9,11 @@ from typing import Any
 
 from spa.contract import left_out
 from spa.errors import ArtefactError, InputError
-from spa.files import read_json, read_table
+from spa.files import read_json, read_note, read_table
 from spa.layout import Layout
-from spa.manifest import policy_hash
+from spa.manifest import params_run_with, policy_hash, policy_read
 from spa.origins import describe_origin, origins_or_reason
-from spa.params import Params
+from spa.params import Params, Split
 from spa.records import (
     SCHEMA_VERSION,
     FlaggedPair,
@@ -65,7 +65,7 @@ def pair_lineage(layout: Layout, params: Params, prefix: str) -> dict[str, Any]:
 
     Args:
         layout: the pipeline.
-        params: of the pipeline.
+        params: of the pipeline, for its rounds; what they ran with stands in the manifests.
         prefix: a pair's id or its beginning.
 
     Raises:
@@ -82,17 +82,18 @@ def pair_lineage(layout: Layout, params: Params, prefix: str) -> dict[str, Any]:
     own = pick(prefix, places, "pair")
     name, row, pair = places[own][0]
     found: dict[str, Any] = {"schema_version": SCHEMA_VERSION, "pair_id": own}
-    found |= _origin(layout, params, name, row, pair)
+    found |= _origin(layout, name, row, pair)
     if isinstance(pair, JudgedPair):
-        found |= _judged(layout, params, name, pair)
+        found |= _judged(layout, name, pair)
     else:
         found |= {"chosen": _given(pair, "chosen"), "rejected": _given(pair, "rejected")}
         found["label_turned_round"] = own in turned_labels(layout)
-        if name == "seed":
-            found["filter"] = _verdict(rows_of(layout.flagged(0), FlaggedSeedPair), own)
+        if name != "hidden_gold":
+            flagged = layout.flagged("gold" if name == "gold" else 0)
+            found["filter"] = _verdict(rows_of(flagged, FlaggedSeedPair), own)
     if name in ("gold", "hidden_gold"):
         return found
-    return found | _trained(layout, params, "0" if name == "seed" else name, own)
+    return found | _trained(layout, "0" if name == "seed" else name, own)
 
 
 def rows_of(file: Any, kind: type[Record]) -> list[Any]:
@@ -105,8 +106,13 @@ def turned_labels(layout: Layout) -> list[str]:
     return list(read_json(layout.flipped_seed)) if layout.flipped_seed.is_file() else []
 
 
-def _origin(layout: Layout, params: Params, name: str, row: int, pair: Pair) -> dict[str, Any]:
-    origins, reason = origins_or_reason(layout, params.split, [pair.prompt_id])
+def split_run_with(layout: Layout) -> Split:
+    """The section `split` that the pools were drawn with."""
+    return Split.model_validate(params_run_with(layout, "split", "split"))
+
+
+def _origin(layout: Layout, name: str, row: int, pair: Pair) -> dict[str, Any]:
+    origins, reason = origins_or_reason(layout, split_run_with(layout), [pair.prompt_id])
     labelled = [o for o in origins if pair.pair_id in o.pair_ids]
     pool = layout.pool(name)
     ids = [own.prompt_id for own in rows_of(pool, Pair if name in LABELLED else Prompt)]
@@ -132,34 +138,34 @@ def _given(pair: Pair, side: str) -> dict[str, Any]:
     return {"text": getattr(pair, side), "finish_reason": getattr(pair, f"{side}_finish_reason")}
 
 
-def _judged(layout: Layout, params: Params, name: str, pair: JudgedPair) -> dict[str, Any]:
-    own, prev = params.for_round(int(name)), params.rounds[name].prev
+def _judged(layout: Layout, name: str, pair: JudgedPair) -> dict[str, Any]:
+    settings = params_run_with(layout, f"judge@{name}", "judge")
+    method, against = settings["method"], settings["reference"]
+    judge = policy_read(layout, f"judge@{name}")
+    penalty = read_note(layout.scores(name), "length_penalty")  # none by an older spa
     responses = {r.response_id: r for r in rows_of(layout.responses(name), Response)}
     scores = {s.response_id: s for s in rows_of(layout.scores(name), Score)}
     answers = {
         side: _answer(side, getattr(pair, f"{side}_id"), responses, scores, layout)
         for side in ("chosen", "rejected")
     }
-    settings = own.judge
-    reference = (
-        "base"
-        if settings.reference == "base"
-        else _previous(params, prev)
-        if settings.reference == "previous"
-        else None
-    )
+    reference = {"base": "base", "previous": _previous(layout, judge)}.get(against)
     return {
-        "generation": {**own.generate.model_dump(), "sampler": policy(layout, prev)},
+        "generation": {
+            **params_run_with(layout, f"generate@{name}", "generate"),
+            "sampler": policy(layout, policy_read(layout, f"generate@{name}")),
+        },
         **answers,
         "judge": {
-            **settings.model_dump(),
-            "policy": policy(layout, prev),
+            **settings,
+            "length_penalty": settings["length_penalty"] if penalty is None else penalty,
+            "policy": policy(layout, judge),
             "base": policy(layout, "base"),
             "reference_policy": None if reference is None else policy(layout, reference),
-            "beta": own.train.beta,
+            "beta": params_run_with(layout, f"judge@{name}", "train")["beta"],
             "reward": "policy_logp - base_logp, less length_penalty per character of the text"
-            if (settings.method, settings.reference) == ("implicit", "base")
-            else f"by method {settings.method}, reference {settings.reference}",
+            if (method, against) == ("implicit", "base")
+            else f"by method {method}, reference {against}",
         },
         "margin": pair.margin,
         "probability": pair.probability,
@@ -168,8 +174,8 @@ def _judged(layout: Layout, params: Params, name: str, pair: JudgedPair) -> dict
     }
 
 
-def _previous(params: Params, prev: str) -> str:
-    return "base" if prev in ("0", "rival") else params.rounds[prev].prev
+def _previous(layout: Layout, judge: str) -> str:
+    return "base" if judge in ("0", "rival") else policy_read(layout, f"train@{judge}")
 
 
 def _answer(
@@ -213,9 +219,9 @@ def _verdict(flagged: Sequence[FlaggedPair | FlaggedSeedPair], own: str) -> dict
     }
 
 
-def _trained(layout: Layout, params: Params, name: str, own: str) -> dict[str, Any]:
+def _trained(layout: Layout, name: str, own: str) -> dict[str, Any]:
     steps = [r.row() for r in rows_of(layout.training_log(name), TrainingRow) if r.pair_id == own]
-    prev = "base" if name == "0" else params.rounds[name].prev
+    prev = "base" if name == "0" or not steps else policy_read(layout, f"train@{name}")
     return {
         "training": [{k: v for k, v in step.items() if k != "pair_id"} for step in steps],
         "trained": policy(layout, name) if steps else None,

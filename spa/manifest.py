@@ -134,6 +134,38 @@ def read_manifest(layout: Layout, stage: str) -> dict[str, Any]:
     return value
 
 
+def policy_read(layout: Layout, stage: str) -> str:
+    """The round (or `rival`) whose policy a stage of a round read, beside the base's.
+
+    Raises:
+        ArtefactError: the manifest cannot be read, or names no such policy.
+    """
+    manifest = read_manifest(layout, stage)
+    folders = {file.rpartition("/")[0] for file in manifest.get("inputs") or ()}
+    read = folders & (manifest.get("models") or {}).keys() - {layout.show(layout.policy("base"))}
+    if len(read) != 1:
+        raise ArtefactError(
+            f"{layout.show(layout.manifest(stage))}: names {len(read)} policies that {stage} read; "
+            "wanted one; `spa audit` says what was changed"
+        )
+    return str(read.pop()).split("/")[1].removeprefix("round-")
+
+
+def params_run_with(layout: Layout, stage: str, section: str) -> dict[str, Any]:
+    """A section of the params that a stage ran with, whatever params.yaml says today.
+
+    Raises:
+        ArtefactError: the manifest cannot be read, or has no such section.
+    """
+    found = (read_manifest(layout, stage).get("params") or {}).get(section)
+    if not isinstance(found, dict):
+        raise ArtefactError(
+            f"{layout.show(layout.manifest(stage))}: has no params of {section}; wanted those that "
+            f"{stage} ran with; `spa audit` says what was changed"
+        )
+    return found
+
+
 def root_hash(layout: Layout) -> str:
     """One SHA-256 over the manifests of all stages of dvc.yaml: it fixes the whole pipeline.
 

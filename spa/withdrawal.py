@@ -2,15 +2,25 @@
 
 from typing import Any
 
+from spa.contract import left_out
 from spa.dag import downstream, read_stages
 from spa.errors import SpaError
 from spa.files import read_json
 from spa.layout import Layout
-from spa.lineage import LABELLED, pick, policy, rows_of
+from spa.lineage import LABELLED, pick, policy, rows_of, split_run_with
+from spa.manifest import policy_read
 from spa.origins import describe_origin, origins_or_reason
 from spa.params import Params
 from spa.raw_data import pools_as_split, read_raw_data
-from spa.records import SCHEMA_VERSION, JudgedPair, Pair, Prompt, Response, TrainingRow
+from spa.records import (
+    SCHEMA_VERSION,
+    FlaggedSeedPair,
+    JudgedPair,
+    Pair,
+    Prompt,
+    Response,
+    TrainingRow,
+)
 
 
 def prompt_lineage(layout: Layout, params: Params, prefix: str) -> dict[str, Any]:
@@ -18,7 +28,7 @@ def prompt_lineage(layout: Layout, params: Params, prefix: str) -> dict[str, Any
 
     Args:
         layout: the pipeline.
-        params: of the pipeline.
+        params: of the pipeline, for its rounds; what they ran with stands in the manifests.
         prefix: a prompt's id or its beginning.
 
     Raises:
@@ -35,9 +45,11 @@ def prompt_lineage(layout: Layout, params: Params, prefix: str) -> dict[str, Any
     }
     holding = {name: rows for name, rows in holding.items() if rows}
     messages = next(row.prompt for rows in pools.values() for row in rows if row.prompt_id == own)
-    origins, reason = origins_or_reason(layout, params.split, [own])
-    rounds = {name: _round(layout, params, name, own) for name in params.rounds if name in holding}
-    seeds = [pair.pair_id for pair in pools["seed"] if pair.prompt_id == own]
+    origins, reason = origins_or_reason(layout, split_run_with(layout), [own])
+    rounds = {name: _round(layout, name, own) for name in params.rounds if name in holding}
+    seeds, golds = (
+        [pair.pair_id for pair in pools[name] if pair.prompt_id == own] for name in ("seed", "gold")
+    )
     if seeds:
         rounds = {"0": _seed(layout, seeds), **rounds}
     taught = [name for name, found in rounds.items() if found["trained"]]
@@ -49,7 +61,7 @@ def prompt_lineage(layout: Layout, params: Params, prefix: str) -> dict[str, Any
         "source_unread": reason,
         "pools": {layout.show(layout.pool(name)): rows for name, rows in holding.items()},
         "rounds": rounds,
-        "evaluations": _evaluations(layout, params, own),
+        "evaluations": _evaluations(layout, params, own, golds),
         "policies_trained_on_it": [policy(layout, name) for name in taught],
         "policies_built_on_those": [policy(layout, n) for n in _descendants(params, taught)],
         "redo": _redo(layout, params, own, holding),
@@ -58,17 +70,19 @@ def prompt_lineage(layout: Layout, params: Params, prefix: str) -> dict[str, Any
 
 def _seed(layout: Layout, ids: list[str]) -> dict[str, Any]:
     log = {row.pair_id for row in rows_of(layout.training_log(0), TrainingRow)}
+    out = left_out(rows_of(layout.flagged(0), FlaggedSeedPair))
+    kept = [own for own in ids if own not in out]
     trained = [own for own in ids if own in log]
-    return {"sampler": None, "answers": [], "pairs": ids, "kept": ids, "trained": trained}
+    return {"sampler": None, "answers": [], "pairs": ids, "kept": kept, "trained": trained}
 
 
-def _round(layout: Layout, params: Params, name: str, own: str) -> dict[str, Any]:
+def _round(layout: Layout, name: str, own: str) -> dict[str, Any]:
     answers = [r for r in rows_of(layout.responses(name), Response) if r.prompt_id == own]
     pairs = [p.pair_id for p in rows_of(layout.pairs(name), JudgedPair) if p.prompt_id == own]
     kept = [p.pair_id for p in rows_of(layout.kept(name), JudgedPair) if p.prompt_id == own]
     log = {row.pair_id for row in rows_of(layout.training_log(name), TrainingRow)}
     return {
-        "sampler": policy(layout, params.rounds[name].prev),
+        "sampler": policy(layout, policy_read(layout, f"generate@{name}")) if answers else None,
         "answers": [r.response_id for r in answers],
         "pairs": pairs,
         "kept": kept,
@@ -76,12 +90,13 @@ def _round(layout: Layout, params: Params, name: str, own: str) -> dict[str, Any
     }
 
 
-def _evaluations(layout: Layout, params: Params, own: str) -> list[str]:
-    """Policies whose evaluation answered the prompt."""
+def _evaluations(layout: Layout, params: Params, own: str, golds: list[str]) -> list[str]:
+    """Policies whose evaluation answered the prompt, or read its gold pairs."""
+    read = set(golds) - left_out(rows_of(layout.flagged("gold"), FlaggedSeedPair))
     found = []
     for name in ("base", "0", *params.rounds, "rival"):
         file = layout.evaluation(name) / "outputs.json"
-        if file.is_file() and any(row["prompt_id"] == own for row in read_json(file)):
+        if file.is_file() and (read or any(row["prompt_id"] == own for row in read_json(file))):
             found.append(name)
     return found
 

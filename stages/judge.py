@@ -42,7 +42,7 @@ def main(round: RoundOption) -> None:
             scores = make_scores(responses, policy, base, rewards, penalty=penalty)
             pairs = make_pairs(responses, scores, settings, beta=here.beta, seed=seed, round=round)
             pairs = flip_labels(pairs, settings.flip_labels, seed=seed, name=f"judge-{round}")
-            write_table(layout.scores(round), scores, Score)
+            write_table(layout.scores(round), scores, Score, note={"length_penalty": penalty})
             write_table(layout.pairs(round), pairs, JudgedPair)
             prompts = len({r.prompt_id for r in responses})
             counts = {"pairs": len(pairs), "ties": prompts - len(pairs), "reuse_error": error}

@@ -12,6 +12,7 @@ from spa.audit.flags import check_actions, check_copies, check_counts
 from spa.audit.pools import Rows, check_ids
 from spa.audit.steps import audit_log
 from spa.audit.training import audit_apart
+from spa.files import read_note
 from spa.layout import Layout
 from spa.params import Params
 from spa.preference import (
@@ -159,12 +160,21 @@ class RoundAudit:
         if raw is None or not len(own):
             return
         characters = np.array([len(text) for text in texts], dtype=float)
-        reward, penalty = np.array(rows["reward"], dtype=float), self._params.judge.length_penalty
-        if penalty == "auto":  # a number of thousandths, the same for all answers
-            some = (characters > 0) & np.isfinite(raw - reward)
-            found = np.median((raw - reward)[some] / characters[some]) if some.any() else 0.0
-            penalty = round(float(found) * 1000) / 1000
+        reward = np.array(rows["reward"], dtype=float)
+        penalty = self._penalty(raw - reward, characters)
         self._off(rows.name, "reward", reward, raw - penalty * characters)
+
+    def _penalty(self, less: np.ndarray, characters: np.ndarray) -> float:
+        """Nats a character: of params, or those that `auto` found, which scores.parquet tells."""
+        asked = self._params.judge.length_penalty
+        if asked != "auto":
+            return asked
+        told = read_note(self._layout.scores(self._round), "length_penalty")
+        if told is not None:
+            return told
+        some = (characters > 0) & np.isfinite(less)  # by an older spa: thousandths, for all answers
+        found = np.median(less[some] / characters[some]) if some.any() else 0.0
+        return round(float(found) * 1000) / 1000
 
     def _raw_rewards(self, policy: np.ndarray, base: np.ndarray) -> np.ndarray | None:
         """Rewards before any penalty, or None where a model or a rubric gave them."""

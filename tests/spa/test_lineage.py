@@ -2,12 +2,15 @@
 
 import json
 import math
+import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from recorded_pipeline import write_recorded
 
 from spa.compute import Compute
@@ -20,6 +23,7 @@ from spa.judging import make_pairs, make_scores
 from spa.layout import Layout
 from spa.lineage import pair_lineage, pick
 from spa.logprobs import score
+from spa.manifest import write_manifest
 from spa.models import load_policy, model_hash
 from spa.param_files import load_params
 from spa.records import FlaggedSeedPair, JudgedPair, Message, Pair, Prompt, Response, Score
@@ -61,6 +65,8 @@ def test_a_reward_can_be_computed_anew_from_the_json_alone(
     write_table(layout.responses(1), answers, Response)
     write_table(layout.scores(1), scores, Score)
     write_table(layout.pairs(1), pairs, JudgedPair)
+    for stage in ("split", "generate@1", "judge@1"):
+        write_manifest(layout, stage)
 
     told = json.loads(json.dumps(pair_lineage(layout, params, pairs[0].pair_id)))
     found = {side: _reward(layout, told, told[side]) for side in ("chosen", "rejected")}
@@ -134,6 +140,72 @@ def test_a_seed_pair_that_was_dropped_says_why(run: Layout) -> None:
     told = pair_lineage(run, load_params(run.params), pair.pair_id)
     write_table(run.flagged(0), [], FlaggedSeedPair)
     assert told["filter"] == {"kept": False, "action": "drop", "reasons": ["empty:chosen"]}
+
+
+def test_lineage_tells_what_the_stages_ran_with_and_not_todays_params(
+    run: Layout, tmp_path: Path
+) -> None:
+    own = Layout(Path(shutil.copytree(run.root, tmp_path / "run")))
+    pair = read_table(own.kept(2), JudgedPair)[0]
+    before = pair_lineage(own, load_params(own.params), pair.pair_id)
+    prompt = prompt_lineage(own, load_params(own.params), pair.prompt_id)
+    params = yaml.safe_load(own.params.read_text())
+    params["train"]["beta"] = 0.7
+    params["judge"] |= {"length_penalty": 0.5, "reference": "none"}
+    params["generate"]["temperature"] = 0.1
+    params["rounds"]["2"]["prev"] = "0"
+    params["split"] |= {"source": "data/raw/other.jsonl", "prompts": None}
+    own.params.write_text(yaml.safe_dump(params))
+    assert pair_lineage(own, load_params(own.params), pair.pair_id) == before
+    after = prompt_lineage(own, load_params(own.params), pair.prompt_id)
+    for key in ("source", "rounds", "evaluations"):
+        assert after[key] == prompt[key]
+
+
+def test_an_automatic_length_penalty_is_the_number_that_the_round_found(
+    run: Layout, tmp_path: Path
+) -> None:
+    """The recorded judge takes 0.012 nats a character; the reward can be computed from it."""
+    own = Layout(Path(shutil.copytree(run.root, tmp_path / "run")))
+    params = yaml.safe_load(own.params.read_text())
+    params["judge"]["length_penalty"] = "auto"
+    own.params.write_text(yaml.safe_dump(params))
+    answers = {r.response_id: r for r in read_table(own.responses(1), Response)}
+    scores = [
+        replace(s, reward=s.reward - 0.012 * len(answers[s.response_id].text))
+        for s in read_table(own.scores(1), Score)
+    ]
+    write_table(own.scores(1), scores, Score, note={"length_penalty": 0.012})
+    write_manifest(own, "judge@1")
+    told = pair_lineage(
+        own, load_params(own.params), read_table(own.pairs(1), JudgedPair)[0].pair_id
+    )
+    assert told["judge"]["length_penalty"] == 0.012
+    side = told["chosen"]
+    reward = side["policy_logp"] - side["base_logp"] - 0.012 * len(side["text"])
+    assert side["reward"] == pytest.approx(reward)
+
+
+def test_a_gold_prompt_reaches_every_evaluation_unless_its_pair_was_dropped(run: Layout) -> None:
+    pair = read_table(run.pool("gold"), Pair)[0]
+    told = prompt_lineage(run, load_params(run.params), pair.prompt_id)
+    assert told["evaluations"] == ["base", "0", "1", "2", "rival"]
+    flag = FlaggedSeedPair(**pair.row(), reasons=["identical"], action="drop")
+    write_table(run.flagged("gold"), [flag], FlaggedSeedPair)
+    told = prompt_lineage(run, load_params(run.params), pair.prompt_id)
+    alone = pair_lineage(run, load_params(run.params), pair.pair_id)
+    write_table(run.flagged("gold"), [], FlaggedSeedPair)
+    assert told["evaluations"] == []
+    assert alone["filter"] == {"kept": False, "action": "drop", "reasons": ["identical"]}
+
+
+def test_a_dropped_seed_pair_is_none_that_its_prompt_kept(run: Layout) -> None:
+    pair = read_table(run.pool("seed"), Pair)[1]
+    flag = FlaggedSeedPair(**pair.row(), reasons=["identical"], action="drop")
+    write_table(run.flagged(0), [flag], FlaggedSeedPair)
+    told = prompt_lineage(run, load_params(run.params), pair.prompt_id)["rounds"]["0"]
+    write_table(run.flagged(0), [], FlaggedSeedPair)
+    assert (told["pairs"], told["kept"]) == ([pair.pair_id], [])
 
 
 def test_a_prompt_of_round_1_reaches_its_policy_and_the_ones_built_on_it(run: Layout) -> None:
