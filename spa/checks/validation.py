@@ -63,9 +63,11 @@ def quiet_context() -> Any:
 
 
 def _failing(result: Any) -> list[int]:
-    raised = result.exception_info or {}
-    if raised.get("raised_exception"):
-        raise RuntimeError(f"{result.expectation_config.type}: {raised.get('exception_message')}")
+    told = result.exception_info or {}
+    for raised in [told] if "raised_exception" in told else told.values():  # one, or by metric
+        if raised["raised_exception"]:
+            what = f"{result.expectation_config.type}: {raised['exception_message']}"
+            raise RuntimeError(what)
     listed = result.result.get("unexpected_index_list") or []
     return [int(row) for entry in listed for row in _as_list(entry["row"])]
 
