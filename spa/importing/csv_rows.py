@@ -20,8 +20,8 @@ _MESSAGES = re.compile(r"\s*\[\s*\{\s*['\"](?:role|content)['\"]\s*:")
 def csv_rows(stream: IO[bytes], name: str) -> Iterator[Row | RowError]:
     """One row a record; the separator is the one of `,`, `;` and tab that the header has most.
 
-    A cell that holds a JSON list of objects is read as that list: messages have no other place
-    in CSV. All other cells are text.
+    A cell that holds a JSON list of objects with `role` or `content` is read as that list:
+    messages have no other place in CSV. All other cells are text, and lines without any are none.
 
     Args:
         stream: the file's bytes.
@@ -47,7 +47,7 @@ def csv_rows(stream: IO[bytes], name: str) -> Iterator[Row | RowError]:
             wanted = 'cells in whole quotes, with "" for a quote inside'
             yield RowError([Fault(name, line, None, f"is not CSV ({error})", wanted)])
             continue
-        if not any(cells):
+        if not cells:
             continue
         if header is None:
             header = cells
@@ -78,9 +78,11 @@ def _value(cell: str) -> Any:
     if not _LIST.match(cell):
         return cell
     try:
-        return json.loads(cell)
+        value = json.loads(cell)
     except (ValueError, RecursionError):
         return cell
+    turns = any(isinstance(own, dict) and {"role", "content"} & own.keys() for own in value)
+    return value if turns else cell
 
 
 def _is_unread(value: Any) -> bool:

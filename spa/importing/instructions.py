@@ -37,10 +37,10 @@ def read_instructions(source: str, root: Path, *, system: str | None = None) -> 
         prompt = instruction_of(row, system)
         if prompt.prompt_id in found:
             row.fail("instruction", "is there twice", "every instruction once")
-        output = text(row, "output") if "output" in row.fields else None
+        output = text(row, "output") if row.has("output") else None
         if found and (output is None) != (next(iter(found.values())).output is None):
             row.fail("output", "missing in some rows", "an output in every row or in none")
-        generator = str(row.fields.get("generator", "reference"))
+        generator = str(row.fields.get("generator") or "reference")
         found[prompt.prompt_id] = Instruction(prompt, output, None if output is None else generator)
     if not found:
         raise InputError(f"{source}: found no rows; wanted instructions")
@@ -53,6 +53,6 @@ def instruction_of(row: Row, system: str | None = None) -> Prompt:
     Raises:
         RowError: both are missing, or the one there cannot be used.
     """
-    if "prompt" not in row.fields:
+    if not row.has("prompt"):
         row.fields["prompt"] = text(row, "instruction")
     return prompt_of(row, system)

@@ -90,7 +90,7 @@ def pair_of(row: Row, system: str | None = None) -> Pair:
     Raises:
         RowError: with every fault of the row's fields, or what is wrong between them.
     """
-    explicit = "prompt" in row.fields and shape_of(row.fields) != Shape.ULTRAFEEDBACK
+    explicit = row.has("prompt") and shape_of(row.fields) != Shape.ULTRAFEEDBACK
     chosen, rejected, ends, turns = all_of(
         partial(answer, row, "chosen"),
         partial(answer, row, "rejected"),
@@ -147,6 +147,8 @@ def _conversations(
 
 def _split_text(row: Row, chosen: str, rejected: str) -> tuple[list[Message], tuple[str, str]]:
     """Prompt and answers of plain texts that begin alike, cut at the last blank they share."""
+    if "prompt" in row.fields:  # what both begin with may be the answers' own first words
+        row.fail("prompt", "found null", "text or messages")
     shared = commonprefix([chosen, rejected])  # noqa: RUF071, as these are texts and no paths
     end = max(shared.rfind(" "), shared.rfind("\n")) + 1
     if not shared[:end].strip():

@@ -1,4 +1,4 @@
-"""Rows of Parquet; a null is a field that the row does not have."""
+"""Rows of Parquet."""
 
 from collections.abc import Iterator
 from typing import IO, Any
@@ -36,9 +36,7 @@ def _row(batch: Any, at: int, name: str, number: int) -> Row | RowError:
     fields: dict[str, Any] = {}
     for column, values in zip(batch.schema.names, batch.columns, strict=True):
         try:
-            value = values[at].as_py()
+            fields[column] = values[at].as_py()
         except UnicodeDecodeError:
             return not_utf8(name, number, column)
-        if value is not None:
-            fields[column] = value
     return Row(name, number, fields)

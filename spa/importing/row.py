@@ -49,11 +49,18 @@ class RowError(InputError):
 
 @dataclass(frozen=True)
 class Row:
-    """A row and where it stands; `fail` raises the one error that bad rows get."""
+    """A row and where it stands; `fail` raises the one error that bad rows get.
+
+    A field may be null, which says as little as none.
+    """
 
     file: str
     number: int
     fields: dict[str, Any]
+
+    def has(self, field: str) -> bool:
+        """Whether a field is there and not null."""
+        return self.fields.get(field) is not None
 
     def fail(self, field: str, found: str, wanted: str) -> NoReturn:
         raise RowError([Fault(self.file, self.number, field, found, wanted)])

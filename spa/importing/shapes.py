@@ -36,11 +36,12 @@ class Shape(StrEnum):
 
 
 def shape_of(fields: Mapping[str, Any]) -> Shape:
-    """The shape of a row; its fields may still be faulty."""
+    """The shape of a row; its fields may still be faulty, and null ones count as none."""
+    given, fields = fields, {name: own for name, own in fields.items() if own is not None}
     if "chosen" in fields or "rejected" in fields:
         return _pair_shape(fields)
     if "instruction" in fields:
-        return Shape.ANNOTATIONS if "preference" in fields else Shape.INSTRUCTIONS
+        return Shape.ANNOTATIONS if "preference" in given else Shape.INSTRUCTIONS
     if "prompt" in fields:
         return Shape.ANSWERS if "response" in fields else Shape.PROMPTS
     return Shape.UNKNOWN

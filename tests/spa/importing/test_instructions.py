@@ -40,3 +40,10 @@ def test_a_faulty_instruction_set_is_named(
     (tmp_path / "set.json").write_text(json.dumps(rows))
     with pytest.raises(InputError, match=message):
         read_instructions("set.json", tmp_path)
+
+
+def test_null_fields_are_none(tmp_path: Path) -> None:
+    row = {"prompt": None, "instruction": "Why?", "output": "So.", "generator": None}
+    (tmp_path / "set.jsonl").write_text(json.dumps(row) + "\n")
+    [found] = read_instructions("set.jsonl", tmp_path)
+    assert (found.prompt.prompt[0]["content"], found.generator) == ("Why?", "reference")

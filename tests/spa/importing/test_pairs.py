@@ -261,3 +261,47 @@ def test_a_source_that_cannot_be_read_says_why(source: str, message: str, tmp_pa
         (tmp_path / name).write_text("")
     with pytest.raises(InputError, match=message):
         read_pairs(source, tmp_path)
+
+
+@pytest.mark.parametrize("shape", ["implicit messages", "Anthropic hh"])
+@pytest.mark.parametrize("name", ["pairs.jsonl", "pairs.parquet"])
+def test_a_null_prompt_is_none_where_the_answers_hold_it(
+    shape: str, name: str, tmp_path: Path
+) -> None:
+    row = SHAPES[shape] | {"prompt": None}
+    if name.endswith("parquet"):
+        pq.write_table(pa.Table.from_pylist([row]), tmp_path / name)
+    else:
+        _write(tmp_path, row)
+    [pair] = read_pairs(name, tmp_path).pairs
+    assert (pair.prompt, pair.chosen) == ([USER], GOOD["content"])
+
+
+@pytest.mark.parametrize("name", ["pairs.jsonl", "pairs.parquet"])
+def test_a_null_prompt_is_not_guessed_from_answers_that_begin_alike(
+    name: str, tmp_path: Path
+) -> None:
+    """Their own first words would become the prompt."""
+    row = {"prompt": None, "chosen": "It is yeast.", "rejected": "It is air."}
+    if name.endswith("parquet"):
+        pq.write_table(pa.Table.from_pylist([row]), tmp_path / name)
+    else:
+        _write(tmp_path, row)
+    with pytest.raises(InputError, match=rf"{name}, row 1, field 'prompt': found null; wanted"):
+        read_pairs(name, tmp_path)
+
+
+def test_a_csv_row_of_empty_cells_is_refused_and_a_blank_line_is_no_row(tmp_path: Path) -> None:
+    (tmp_path / "pairs.csv").write_text("prompt,chosen,rejected\n\nWhy?,So.,No.\n,,\n")
+    with pytest.raises(InputError, match=r"pairs.csv, row 4, field 'prompt': found nothing but"):
+        read_pairs("pairs.csv", tmp_path)
+    with pytest.raises(InputError, match=r"pairs.csv, row 4, field 'prompt': found nothing but"):
+        read_prompts("pairs.csv", tmp_path)
+
+
+def test_an_answer_in_csv_that_is_json_of_something_else_stays_text(tmp_path: Path) -> None:
+    lists = ['[{"name": "yeast"}]', '[{"name": "air"}, 5]']
+    cells = ",".join('"' + text.replace('"', '""') + '"' for text in ["Why?", *lists])
+    (tmp_path / "pairs.csv").write_text(f"prompt,chosen,rejected\n{cells}\n")
+    [pair] = read_pairs("pairs.csv", tmp_path).pairs
+    assert [pair.chosen, pair.rejected] == lists
