@@ -7,7 +7,7 @@ from typing import Any
 from spa.export.ancestry import rounds_of
 from spa.export.pairs import PublishedPairs, read_pairs
 from spa.export.sources import Sources
-from spa.files import read_json
+from spa.files import check_version, read_json
 from spa.layout import Layout
 from spa.params import Params
 from spa.records import SCHEMA_VERSION
@@ -98,7 +98,9 @@ def read_facts(sources: Sources, layout: Layout, params: Params, round: int) -> 
     """
     rounds = rounds_of(params, round)
     names = ["base", "0", *map(str, rounds), "rival"]
-    summary = read_json(sources.file(layout.report / "summary.json"))
+    told = sources.file(layout.report / "summary.json")
+    summary = read_json(told)
+    check_version(layout.show(told), summary.get("schema_version"))
     by_name = {row["round"]: row for row in summary["rounds"]}
     rows = [by_name[name] for name in names]
     flipped = params.split.flip_seed_labels

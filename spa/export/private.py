@@ -6,6 +6,8 @@ from typing import Any
 
 NAMES = ("_name_or_path", "name_or_path", "_model_name_or_path")
 """Keys of a model's own files in which transformers may say where it was loaded from."""
+TEXTS = ("system",)
+"""Keys of params whose text a model reads: no path, whatever it begins with."""
 _DRIVE = re.compile(r"[A-Za-z]:[\\/]")
 
 
@@ -19,9 +21,9 @@ def public_name(text: str) -> str:
 
 
 def without_places(value: Any) -> Any:
-    """JSON-like values with every text in them made public."""
+    """JSON-like values with every text in them made public, but for those under `TEXTS`."""
     if isinstance(value, dict):
-        return {key: without_places(own) for key, own in value.items()}
+        return {key: own if key in TEXTS else without_places(own) for key, own in value.items()}
     if isinstance(value, list):
         return [without_places(own) for own in value]
     return public_name(value) if isinstance(value, str) else value

@@ -10,6 +10,7 @@ from typing import Any
 
 import yaml
 
+from spa.files import check_version
 from spa.layout import Layout
 from spa.param_files import flatten
 from spa.sweeps.running import experiments, git
@@ -56,7 +57,7 @@ def gather(layout: Layout, revision: str = "HEAD") -> list[Experiment]:
     """Finished experiments of the sweeps that began from a commit, by name.
 
     Raises:
-        SpaError: there is no such commit.
+        SpaError: there is no such commit, or a summary is of another schema version.
     """
     found = []
     for name, ref in sorted(experiments(layout, revision).items()):
@@ -65,8 +66,9 @@ def gather(layout: Layout, revision: str = "HEAD") -> list[Experiment]:
             for file in (layout.params, layout.report / "summary.json")
         ]
         if texts[0] is not None and texts[1] is not None:
-            params = dict(flatten(yaml.safe_load(texts[0])))
-            found.append(Experiment(name, params, json.loads(texts[1])))
+            params, summary = dict(flatten(yaml.safe_load(texts[0]))), json.loads(texts[1])
+            check_version(f"{name}: summary.json", summary.get("schema_version"))
+            found.append(Experiment(name, params, summary))
     return found
 
 

@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
+from spa.errors import ArtefactError
 from spa.export.cards import dataset_card, hub_name, model_card
 from spa.export.facts import Facts, read_facts
 from spa.export.markdown import code, front_matter, json_block, plain
@@ -29,6 +30,20 @@ MARKDOWN = MarkdownIt("commonmark").enable("table")
 def _facts(run: Layout, round: int = 2) -> Facts:
     params = load_params(run.params)
     return read_facts(Sources(run, params), run, params, round)
+
+
+@pytest.mark.parametrize(("version", "said"), [(0, "of an older spa"), (2, "of a newer spa")])
+def test_a_summary_of_another_version_is_one_clear_error(
+    exported_run: Layout, tmp_path: Path, version: int, said: str
+) -> None:
+    run = copy_run(exported_run, tmp_path / "run")
+    summary = run.report / "summary.json"
+    write_json(summary, read_json(summary) | {"schema_version": version})
+    record(run)
+    with pytest.raises(
+        ArtefactError, match=rf"summary\.json: has schema_version {version}, {said}"
+    ):
+        _facts(run)
 
 
 def _front(card: str) -> dict[str, Any]:
@@ -178,3 +193,9 @@ def test_names_of_the_hub_stand_in_the_front_matter(exported_run: Layout, tmp_pa
 def test_a_place_outside_the_pipeline_is_its_name_alone(text: str, public: str) -> None:
     assert public_name(text) == public
     assert without_places({"a": [text, 1, None]}) == {"a": [public, 1, None]}
+
+
+@pytest.mark.parametrize("text", ["/think Answer in a/b.", "~ be brief /", "Use ../ rarely."])
+def test_a_system_turn_is_no_path(text: str) -> None:
+    values = {"split": {"system": text, "source": "/home/bob/pairs.jsonl"}}
+    assert without_places(values) == {"split": {"system": text, "source": "pairs.jsonl"}}

@@ -117,3 +117,18 @@ def test_changes_that_are_in_no_commit_are_refused(layout: Layout, tmp_path: Pat
     outside.dvc_yaml.write_text("stages: {}\n")
     with pytest.raises(SpaError, match=r"dvc\.yaml is in no commit"):
         check_tree(outside)
+
+
+def test_a_summary_of_a_newer_version_is_refused_by_its_experiment(layout: Layout) -> None:
+    base = _git(layout.root, "rev-parse", "HEAD")
+    newer = '{"schema_version": 9, "rounds": []}'
+    (layout.report / "summary.json").write_text(newer)
+    _git(layout.root, "commit", "--quiet", "--all", "--message", "newer")
+    ref = f"refs/exps/{base[:2]}/{base[2:]}/sweep-newer"
+    _git(layout.root, "update-ref", ref, "HEAD")
+    _git(layout.root, "reset", "--quiet", "--hard", base)
+    try:
+        with pytest.raises(SpaError, match=r"sweep-newer: summary\.json: has schema_version 9, of"):
+            gather(layout)
+    finally:
+        _git(layout.root, "update-ref", "-d", ref)
