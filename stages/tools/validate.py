@@ -90,8 +90,8 @@ def _advice(found: "Validation") -> list[str]:
         lines.append("Mend the rows with errors or take them out: `spa split` stops at the first.")
     if "drop" in actions:
         lines.append(
-            "Take out what is marked `drop` or mend it: `spa split` takes all pairs it can "
-            "read, but for exact repeats."
+            "Mend what is marked `drop` or take it out: in seed and gold it is not trained or "
+            "evaluated on, unless filter.checks in params.yaml says otherwise."
         )
     if "warn" in actions:
         lines.append("Look at some of what is marked `warn`; these pairs count as usable.")
