@@ -1,8 +1,9 @@
 """Who goes where: disjoint pools of prompts and pairs, drawn by the rank of a hash.
 
-A prompt's rank depends on itself and the seed alone, so that one more prompt in the data moves
-at most one other, with all of its pairs, across each boundary, and one more round changes no pool
-before it.
+A prompt's rank depends on itself and the seed alone, so that one more round changes no pool before
+it, and, where every prompt has one pair at most, one more prompt moves at most one other across
+each boundary. Seed and gold are filled by pairs: a prompt of k pairs may move k others out of them,
+and each of those moves others in turn by its own pairs.
 """
 
 from collections import defaultdict

@@ -4,6 +4,7 @@ import pytest
 
 from spa.errors import InputError
 from spa.records import JudgedPair, Message, Pair, Prompt, pair_hash, prompt_hash
+from spa.seeds import rank_key
 from spa.splits import Pools, flip_labels, partition
 
 
@@ -67,6 +68,19 @@ def test_one_more_row_moves_at_most_one_row_across_each_boundary(more: tuple[int
         before, after = _sets(_draw(seed=seed)), _sets(_draw(*more, seed=seed))
         for name in before:
             assert len(before[name] - after[name]) <= 1
+
+
+def test_a_prompt_of_several_pairs_moves_no_more_others_out_of_the_seed_than_it_has() -> None:
+    """The first prompt by rank gets two more pairs: two others of one pair leave a seed of ten."""
+    alone = [_pair(n) for n in range(60)]
+    first = min(range(60), key=lambda n: rank_key(1, "split", alone[n].prompt_id))
+    sizes = {"seed_pairs": 10, "development": 8, "test": 12, "gold": 9, "round_sizes": {}}
+    before, after = (
+        partition([*alone, *more], [], seed=1, **sizes)  # type: ignore[arg-type]
+        for more in ([], [_pair(first, 1), _pair(first, 2)])
+    )
+    left = {p.prompt_id for p in before.seed} - {p.prompt_id for p in after.seed}
+    assert (len(after.seed), len(left)) == (10, 2)
 
 
 def test_another_seed_draws_other_pools() -> None:

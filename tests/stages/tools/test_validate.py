@@ -77,7 +77,7 @@ def test_no_usable_pair_is_exit_code_1(file: Path, capsys: pytest.CaptureFixture
 def test_the_advice_on_dropped_pairs_is_what_split_does(
     file: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """tests/stages/test_split.py shows that such pairs of seed and gold are flagged and not used."""
+    """tests/stages/test_split.py shows that such pairs of seed and gold are not used."""
     file.write_text(json.dumps({**GOOD, "rejected": GOOD["chosen"]}))
     _, out, _ = _run(capsys, "pairs.jsonl")
     said = "in seed and gold it is not trained or evaluated on, unless filter.checks in params.yaml"
