@@ -143,7 +143,7 @@ class Filter(Section):
     """What is done with which pairs of the rounds, and of seed and gold where no scores are needed;
     a check that is not named has its default, `off` ends it."""
     max_flagged: Share = 0.5
-    """The run stops where a larger share of a round's pairs, of the seed's or gold's, is dropped."""
+    """The run stops where a larger share of a round's, the seed's or gold's pairs is dropped."""
     min_kept: Count = 1
     """The run stops where fewer pairs are left."""
     gates: dict[GateName, Gate] = DEFAULT_GATES
