@@ -18,7 +18,9 @@ _UNSPACED = (
     "\u3005-\u3007\u3041-\u30fa\u30fc-\u30ff"  # Japanese
     "\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"  # Han
 )
-_WORD = re.compile(rf"(?P<unspaced>[{_UNSPACED}]+)|[^\W{_UNSPACED}]+")
+_WORD = re.compile(r"\w+")
+_RUN = re.compile(f"[{_UNSPACED}]+")
+_WORD_OR_RUN = re.compile(rf"{_RUN.pattern}|[^\W{_UNSPACED}]+")
 _MOJIBAKE = re.compile(
     "\ufffd"
     "|[\x00-\x08\x0b\x0e-\x1f\x7f]"
@@ -40,10 +42,12 @@ def words(text: str) -> tuple[str, ...]:
     Where a script puts no blanks between words (Chinese, Japanese, Thai ...), any two signs that
     follow each other count as one, so that a text has about as many words as signs.
     """
+    said = normalise(text)
+    if not _RUN.search(said):
+        return tuple(_WORD.findall(said))
     found: list[str] = []
-    for match in _WORD.finditer(normalise(text)):
-        word = match[0]
-        paired = match["unspaced"] and len(word) > 1
+    for word in _WORD_OR_RUN.findall(said):
+        paired = len(word) > 1 and _RUN.match(word)
         found += [a + b for a, b in pairwise(word)] if paired else [word]
     return tuple(found)
 
