@@ -169,11 +169,14 @@ def calibration(judged: Mapping[str, Row]) -> list[Plot]:
 
 
 def _buckets(axes: Any, judged: Mapping[str, Row], key: str) -> None:
+    """A line a round; a dot is as large as its share of the pairs, as some hold few."""
     for name, figures in judged.items():
-        points = [(bucket["mean"], bucket["accuracy"]) for bucket in figures.get(key, [])]
-        if points:
-            style = {"marker": "o", "markersize": 4, "color": colour_of(name)}
-            axes.plot(*zip(*points, strict=True), label=name_of(name), **style)
+        if found := figures.get(key, []):
+            x, y = ([bucket[axis] for bucket in found] for axis in ("mean", "accuracy"))
+            most = max(bucket["n"] for bucket in found)
+            axes.plot(x, y, label=name_of(name), color=colour_of(name), linewidth=1.2)
+            sizes = [6 + 24 * bucket["n"] / most for bucket in found]
+            axes.scatter(x, y, s=sizes, color=colour_of(name))
             legend_inside(axes, len(judged))
 
 
@@ -186,7 +189,9 @@ def _buckets_in_words(judged: Mapping[str, Row], key: str) -> str:
     }
     said = "; ".join(
         f"{name_of(name)}: "
-        + ", ".join(f"{b['mean']:.2f} {b['accuracy']:.0%}" for b in figures.get(key, []))
+        + ", ".join(
+            f"{b['mean']:.2f} {b['accuracy']:.0%} of {b['n']}" for b in figures.get(key, [])
+        )
         for name, figures in judged.items()
         if figures.get(key)
     )

@@ -106,8 +106,12 @@ def _calibration(layout: Layout, name: str, answer: str) -> None:
         "judge_accuracy": 0.7, "judge_accuracy_low": 0.6, "judge_accuracy_high": 0.8,
         "likelihood_accuracy": 0.6, "length_accuracy": 0.5,
         "label_gap": 0.12, "label_gap_low": 0.05, "label_gap_high": 0.2,
-        "reliability": [{"mean": 0.6, "accuracy": 0.7}, {"mean": 0.8, "accuracy": 0.75}],
-        "coverage": [{"mean": 0.5, "accuracy": 0.8}, {"mean": 1.0, "accuracy": 0.7}],
+        "reliability": [
+            {"mean": 0.6, "accuracy": 0.7, "n": 4}, {"mean": 0.8, "accuracy": 0.75, "n": 4},
+        ],
+        "coverage": [
+            {"mean": 0.5, "accuracy": 0.8, "n": 4}, {"mean": 1.0, "accuracy": 0.7, "n": 4},
+        ],
     }  # fmt: skip
     kept = [judged_pair(number, answer) for number in range(60)]
     flagged = [

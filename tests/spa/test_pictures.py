@@ -27,7 +27,7 @@ def drawn(rows: list[dict[str, Any]]) -> list[str]:
 
 
 def _all(rows: Sequence[dict[str, Any]]) -> list[Plot]:
-    bucket = [{"mean": 0.6, "accuracy": 0.7}]
+    bucket = [{"mean": 0.6, "accuracy": 0.7, "n": 9}]
     judged = dict.fromkeys(("reliability", "coverage", "by_margin", "by_length"), bucket)
     return [
         pictures.win_rate(rows),
@@ -60,8 +60,8 @@ def test_a_picture_says_its_numbers_to_who_cannot_see_it(rows: list[dict[str, An
     assert "round 1 70.0% [65.0%, 75.0%]" in said[0]
     assert "base 0.00, 0.500" in said[1]
     assert said[3] == "Margin: round 0 from -0.500 to 3.500 in 5 steps."
-    assert said[5] == "Share right by probability: round 1: 0.60 70%."
-    longer = "Share right by tokens that the preferred answer is longer: round 1: 0.60 70%."
+    assert said[5] == "Share right by probability: round 1: 0.60 70% of 9."
+    longer = "Share right by tokens that the preferred answer is longer: round 1: 0.60 70% of 9."
     assert said[8] == longer
     assert "round 1 median 0.3 nats, 1 of 2 labels wrong" in said[9]
     assert "base median 20; round 1 median unknown" in said[10]
