@@ -168,3 +168,13 @@ def test_half_precision_and_other_attention_read_each_answer_by_itself(tiny: Pol
 def test_a_model_without_keys_and_values_is_refused_in_one_line() -> None:
     with pytest.raises(ModelError, match="MambaForCausalLM keeps no keys and values"):
         score(_state_space(), answers_to_one(), token_budget=1000)
+
+
+@pytest.mark.parametrize(("least", "prefix"), [(0.25, [7, 7]), (0.26, [])])
+def test_a_common_beginning_is_read_apart_where_it_saves_enough(
+    least: float, prefix: list[int]
+) -> None:
+    """Two rows of four tokens, of which two are the same twice: 2 of 8 are saved."""
+    asked = [TokenSequence([7, 7, 1], [3]), TokenSequence([7, 7, 2], [4])]
+    batch = make_batch(asked, CPU, least_saving=least)
+    assert batch.prefix.tolist() == [prefix]
