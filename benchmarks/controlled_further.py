@@ -24,7 +24,7 @@ from spa.generation.responses import sample_responses
 from spa.generation.transformers_engine import TransformersEngine
 from spa.layout import Layout
 from spa.logprobs import score
-from spa.models import Policy, load_policy
+from spa.models import Policy, choose_generate_batch, load_policy
 from spa.param_files import load_compute, load_params
 from spa.params import Params
 from spa.records import Prompt
@@ -69,7 +69,7 @@ class Pipeline:
             policy,
             temperature=own.temperature,
             max_new_tokens=longer * own.max_new_tokens,
-            batch=self._compute.generate_batch,
+            batch=choose_generate_batch(self._compute),
         )
         answers = sample_responses(
             engine, policy.encoder, prompts, samples=1, seed=self._params.seed,
