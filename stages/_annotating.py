@@ -55,6 +55,7 @@ def length_controlled(here: Context, annotations: list[dict[str, Any]]) -> dict[
 
     Null with the reason where it is refused; nothing where the base was the baseline.
     """
+    from spa.importing.files import refuse_links
     from spa.regression_data import fetch_regression_data, read_regression_data
     from spa.winrate import INSTRUCTIONS, lc_refusal, win_rate
 
@@ -67,6 +68,7 @@ def length_controlled(here: Context, annotations: list[dict[str, Any]]) -> dict[
     elif settings.regression_data is None:
         data = fetch_regression_data()
     else:
+        refuse_links(settings.regression_data, here.layout.root)
         data = read_regression_data(here.layout.root / settings.regression_data, INSTRUCTIONS)
     found = win_rate(rows, data)
     rate = None if found.lc_win_rate is None else found.lc_win_rate / 100

@@ -5,6 +5,7 @@ import sys
 from importlib import import_module
 
 from spa.errors import SpaError
+from stages._terminal import lines
 
 QUIET = {
     "DO_NOT_TRACK": "true",
@@ -78,7 +79,7 @@ def run(arguments: list[str] | None = None) -> None:
     try:
         app(arguments)
     except SpaError as error:
-        print(f"error: {error}", file=sys.stderr)
+        print(f"error: {lines(str(error))}", file=sys.stderr)
         sys.exit(1)
 
 

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from stages._context import stage_context
+from stages._terminal import plain
 
 if TYPE_CHECKING:
     from spa.checks import Outcome
@@ -60,7 +61,7 @@ def main() -> None:
             stop_if_broken(checked["gold"], here.params.filter, round="gold")
         write_manifest(layout, "split")
         if raw.summary:
-            print(f"split: {raw.summary}")
+            print(f"split: {plain(raw.summary)}")
         print("split: " + ", ".join(f"{name} {count}" for name, count in counts.items()))
         for name, end, option in (
             ("seed", "trained on", "--round 0"),

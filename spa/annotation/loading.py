@@ -9,6 +9,7 @@ from spa.annotation.reward_model import RewardModelAnnotator, load_reward_model
 from spa.annotation.rubric_annotator import load_rubric
 from spa.compute import Compute
 from spa.importing.annotations import read_annotations
+from spa.importing.files import refuse_links
 from spa.layout import Layout
 from spa.models import load_policy
 from spa.params import AnnotatorName, Params
@@ -47,4 +48,5 @@ def load_annotator(
             )
         case "recorded":
             file = str(settings.recorded)
+            refuse_links(file, layout.root)
             return RecordedAnnotator(read_annotations(file, layout.root), file=file)

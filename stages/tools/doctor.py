@@ -4,6 +4,8 @@ from typing import Annotated
 
 import typer
 
+from stages._terminal import lines
+
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")]
 
 
@@ -31,6 +33,6 @@ def main(as_json: Json = False) -> None:
     else:
         for one in findings:
             state = "FAULT" if one.state == "fault" else one.state
-            print(f"{state:<5}  {one.check:<10}  {one.text}")
+            print(f"{state:<5}  {one.check:<10}  {lines(one.text)}")
         print(f"doctor: {len(faults)} faults" if faults else "doctor: no faults")
     raise typer.Exit(1 if faults else 0)

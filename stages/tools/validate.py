@@ -4,6 +4,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from stages._terminal import lines
+
 if TYPE_CHECKING:
     from spa.findings import Finding
     from spa.validation import Validation
@@ -38,7 +40,7 @@ def main(file: File, as_json: Json = False) -> None:
     if as_json:
         print(json.dumps(asdict(found)))
     else:
-        print("\n".join(report(file, found)))
+        print(lines("\n".join(report(file, found))))
     if not found.passed:
         raise typer.Exit(1)
 

@@ -186,6 +186,19 @@ def test_an_annotator_needs_what_it_works_with(
     assert faults[0].startswith(fault)
 
 
+@pytest.mark.parametrize("name", ["recorded", "regression_data"])
+@pytest.mark.parametrize("file", ["mine.json", "data/raw/annotations/../../mine.json"])
+def test_what_evaluations_read_lies_where_dvc_looks(
+    raw: dict[str, Any], name: str, file: str
+) -> None:
+    raw["evaluate"] |= {name: file}
+    _, faults = check_params(raw)
+    assert faults == [
+        f"evaluate.{name}: found {file!r}; wanted a file under data/raw/annotations/, which "
+        "evaluations depend on"
+    ]
+
+
 def test_annotators_keep_their_order_and_recorded_ones_cannot_be_asked(raw: dict[str, Any]) -> None:
     raw["evaluate"] |= {"annotator": ["recorded", "llm"], "llm": "data/base/policy"}
     raw["evaluate"]["recorded"] = "data/raw/annotations/a.json"

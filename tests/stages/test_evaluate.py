@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import yaml
 
-from spa.errors import AnnotationError, ParamsError
+from spa.errors import AnnotationError, InputError, ParamsError
 from spa.layout import Layout
 from spa.leaderboard import raw_figures
 from stages import base, evaluate, split
@@ -113,6 +113,17 @@ def test_what_was_not_recorded_stops_and_keeps_the_answers(layout: Layout) -> No
     kept = layout.cache / "evaluation" / "0" / "outputs.json"
     assert str(layout.show(kept)) in str(error.value)
     assert len(json.loads(kept.read_text())) == 12
+
+
+def test_a_link_to_recorded_annotations_elsewhere_is_refused(
+    layout: Layout, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    elsewhere = tmp_path_factory.mktemp("elsewhere") / "mine.json"
+    elsewhere.write_text("[]")
+    (layout.raw / "annotations" / "mine.json").symlink_to(elsewhere)
+    _set(layout, annotator="recorded", recorded="data/raw/annotations/mine.json")
+    with pytest.raises(InputError, match=r"annotations/mine\.json: is or lies behind a link to"):
+        evaluate.main(None, base=True)
 
 
 def _as_the_leaderboard(layout: Layout, capfd: pytest.CaptureFixture[str]) -> None:
