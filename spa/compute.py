@@ -78,7 +78,7 @@ class Compute(Section):
     """compute.yaml: how the work is done here; none of it changes an experiment's numbers
     beyond rounding, so DVC does not track it."""
 
-    device: str | None = None
+    device: Annotated[str, Field(pattern=r"^(cpu|mps|(cuda|xpu)(:[0-9]+)?)$")] | None = None
     """`cpu`, `cuda`, `cuda:1`, `mps`; found where it is not said."""
     dtype: Literal["float32", "bfloat16"] | None = None
     """Of sampling and training: float32 on CPU and bfloat16 on CUDA where it is not said. The
@@ -91,7 +91,7 @@ class Compute(Section):
     endpoint_calls: Positive = 5
     """Calls to an annotator's endpoint under way at once."""
     endpoint_timeout: Annotated[float, Field(gt=0)] = 60.0
-    """Seconds of silence after which a call of an endpoint is tried again."""
+    """Seconds that an endpoint may take to answer one call, after which it is tried again."""
     checkpoint_seconds: Annotated[float, Field(ge=0)] = 300.0
     """Seconds between two checkpoints of training; 0 keeps one after every step."""
     processes: Positive = 1

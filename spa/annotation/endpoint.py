@@ -8,6 +8,7 @@ import os
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
+from functools import partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -15,6 +16,7 @@ from urllib.parse import urlsplit
 from tqdm import tqdm
 
 from spa.addresses import without_login
+from spa.deadline import within
 from spa.errors import AnnotationError
 from spa.files import read_json, write_json
 from spa.records import content_hash
@@ -86,7 +88,7 @@ class Endpoint:
             with openai.OpenAI(
                 base_url=self.url, api_key=self._key, timeout=self._timeout, max_retries=0
             ) as client:
-                client.models.list()
+                within(self._timeout, client.models.list)
         except openai.NotFoundError:
             return False
         except (openai.OpenAIError, OSError, ValueError) as error:
@@ -164,7 +166,8 @@ class Endpoint:
         """One call, tried again after a pause where waiting may help."""
         for attempt in range(ATTEMPTS):
             try:
-                completion = client.chat.completions.create(**request)
+                create = partial(client.chat.completions.create, **request)
+                completion = within(self._timeout, create)  # its own is of a silence
                 choice = dict(completion.choices[0].model_dump())
                 tokens = completion.usage.total_tokens if completion.usage else 0
                 return {**choice, "total_tokens": tokens}

@@ -1,12 +1,10 @@
 """What the run talks to: an annotator's endpoint, MLflow, and DVC's remote."""
 
-from collections.abc import Callable
-from queue import Empty, SimpleQueue
-from threading import Thread
 from typing import Any
 
 from spa.addresses import without_login
 from spa.annotation.endpoint import Endpoint
+from spa.deadline import within
 from spa.doctor.finding import Finding, fault, note, ok
 from spa.errors import AnnotationError
 from spa.layout import Layout
@@ -64,36 +62,12 @@ def _remote(repo: Any, name: str) -> Finding:
         return str(odb.path)
 
     try:
-        return ok("remote", f"{name}: {_within(2 * PATIENCE, ask)}")
-    except TimeoutError:
-        reason = f"no answer in {2 * PATIENCE:.0f} s"
+        return ok("remote", f"{name}: {within(2 * PATIENCE, ask)}")
+    except TimeoutError as error:
+        reason = str(error)
     except Exception as error:  # of whichever library speaks to this kind of remote
         cause = error.__cause__ or error
         if isinstance(cause, FileNotFoundError):
             return note("remote", f"{name}: nothing is there yet; `dvc push` makes it")
         reason = f"{type(cause).__name__}: {cause}"[:200]
     return fault("remote", f"{name}: cannot be reached ({reason}); mend it with `dvc remote`")
-
-
-def _within(seconds: float, ask: Callable[[], str]) -> str:
-    """What `ask` returns; where it takes longer it is left to a thread that no exit waits for.
-
-    Raises:
-        TimeoutError: it did.
-    """
-    answers: SimpleQueue[str | Exception] = SimpleQueue()
-
-    def run() -> None:
-        try:
-            answers.put(ask())
-        except Exception as error:  # told to who asked
-            answers.put(error)
-
-    Thread(target=run, daemon=True).start()
-    try:
-        found = answers.get(timeout=seconds)
-    except Empty as error:
-        raise TimeoutError from error
-    if isinstance(found, Exception):
-        raise found
-    return found

@@ -13,6 +13,7 @@ ROOT = Path(__file__).parents[2]
 DVC = yaml.safe_load((ROOT / "dvc.yaml").read_text(encoding="utf-8"))
 PLUMBING = {
     "addresses",
+    "deadline",
     "errors",
     "layout",
     "files",

@@ -1,5 +1,6 @@
 """A real server of chat completions that prefers the longer answer, and fails on demand."""
 
+import contextlib
 import json
 import re
 import threading
@@ -123,6 +124,21 @@ def hanging_once(handler: Handler, number: int) -> bool:
         time.sleep(3)
         return True
     return False
+
+
+def dripping_once(handler: Handler, number: int) -> bool:
+    """Says a blank every 0.2 s for 12 s, so that no silence is long."""
+    if number != 1:
+        return False
+    handler.send_response(200)
+    handler.send_header("Content-Length", "60")
+    handler.end_headers()
+    with contextlib.suppress(OSError):  # nobody listens any more
+        for _ in range(60):
+            handler.wfile.write(b" ")
+            time.sleep(0.2)
+    handler.close_connection = True
+    return True
 
 
 def cut_once(handler: Handler, number: int) -> bool:

@@ -111,6 +111,15 @@ def test_what_passes_is_tried_again(
         assert annotator.prefer(_comparisons()) == pytest.approx(WANTED, abs=1e-4)
 
 
+def test_an_answer_that_drips_is_not_waited_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with faults.serve(faults.dripping_once) as server:
+        assert len(_annotator(server, tmp_path, monkeypatch).prefer(_comparisons(1))) == 1
+        first, second = server.times
+    assert 1 <= second - first < 5
+
+
 def test_an_endpoint_is_left_alone_as_long_as_it_asks(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
