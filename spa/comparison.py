@@ -11,6 +11,8 @@ from spa.files import read_json
 from spa.layout import Layout
 from spa.metrics import bootstrap, paired_difference
 
+_FIELDS = {"annotator", "dataset", "generator_1", "output_1", "preference", "prompt_id"}
+
 
 @dataclass(frozen=True)
 class WinRateDifference:
@@ -89,7 +91,7 @@ def read_policy_annotations(layout: Layout, name: str) -> list[dict[str, Any]]:
     revision, _, round = name.rpartition(":")
     file = layout.evaluation(round) / "annotations.json"
     if not revision:
-        return list(read_json(file))
+        return _checked(read_json(file), layout.show(file))
     from dvc.api import read
     from dvc.exceptions import DvcException
     from scmrepo.exceptions import SCMError
@@ -99,10 +101,23 @@ def read_policy_annotations(layout: Layout, name: str) -> list[dict[str, Any]]:
     try:
         with closing(Git(str(layout.root))) as git:  # whose paths are those of a revision
             place = file.relative_to(git.root_dir).as_posix()
-        return list(json.loads(read(place, repo=str(layout.root), rev=revision)))
-    except (DvcException, SCMError, OSError) as error:
+        return _checked(json.loads(read(place, repo=str(layout.root), rev=revision)), path)
+    except (DvcException, SCMError, OSError, ValueError) as error:
         text = " ".join(str(error).split())[:200]
         raise ArtefactError(
             f"{name}: {path} cannot be read at {revision} ({text}); wanted a branch, tag, commit "
             "or experiment whose results lie in DVC's cache or remote"
         ) from error
+
+
+def _checked(rows: Any, name: str) -> list[dict[str, Any]]:
+    """Rows of a pipeline's annotations, or what is wrong with the first that is none."""
+    if not isinstance(rows, list):
+        raise ArtefactError(f"{name}: found no list; wanted annotations; run `dvc repro`")
+    for number, row in enumerate(rows, 1):
+        if not isinstance(row, dict) or not _FIELDS <= row.keys():
+            raise ArtefactError(
+                f"{name}, row {number}: found {row!r:.60}; wanted {', '.join(sorted(_FIELDS))}; "
+                "run `dvc repro`"
+            )
+    return rows

@@ -77,17 +77,27 @@ def read_stages(layout: Layout) -> dict[str, Stage]:
         raise ParamsError(
             f"{layout.root}: dvc.yaml and params.yaml cannot be read: {text}"
         ) from error
-    found = {}
-    for name, body in (wanted.get("stages") or {}).items():
-        if "foreach" not in body:
-            found[name] = _stage(name, body, params)
-            continue
-        lines = body["foreach"]
-        items = _look_up(params, lines.strip("${}")) if isinstance(lines, str) else lines
-        for key, item in (items if isinstance(items, dict) else dict.fromkeys(items)).items():
-            scope = {**params, "key": key, "item": item if item is not None else key}
-            found[f"{name}@{key}"] = _stage(f"{name}@{key}", body["do"], scope)
-    return found
+    try:
+        bodies = dict(wanted.get("stages") or {})
+        return dict(one for name in bodies for one in _stages(name, bodies[name], params))
+    except (AttributeError, KeyError, RuntimeError, TypeError, ValueError) as error:
+        raise ParamsError(
+            f"{layout.dvc_yaml}: its stages are not as DVC has them ({type(error).__name__}: "
+            f"{error}); wanted a cmd each, lists of deps, params and outs; `dvc stage list` says "
+            "where, or `git checkout dvc.yaml`"
+        ) from error
+
+
+def _stages(name: str, body: Mapping[str, Any], params: Any) -> Iterator[tuple[str, Stage]]:
+    """The stages that one entry stands for: one, or one for each round."""
+    if "foreach" not in body:
+        yield name, _stage(name, body, params)
+        return
+    lines = body["foreach"]
+    items = _look_up(params, lines.strip("${}")) if isinstance(lines, str) else lines
+    for key, item in (items if isinstance(items, dict) else dict.fromkeys(items)).items():
+        scope = {**params, "key": key, "item": item if item is not None else key}
+        yield f"{name}@{key}", _stage(f"{name}@{key}", body["do"], scope)
 
 
 def _stage(name: str, body: Mapping[str, Any], scope: Mapping[str, Any]) -> Stage:

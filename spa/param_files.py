@@ -1,6 +1,7 @@
 """Reading params.yaml and compute.yaml: all their faults at once, each with its key."""
 
 import math
+import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -59,7 +60,7 @@ def _round_faults(raw: dict[str, Any]) -> Iterator[str]:
     for key, line in rounds.items():
         if not isinstance(key, str):
             yield f'rounds.{key}: the key is a number; quote it ("{key}":), or DVC drops the round'
-        elif not key.isdigit() or key == "0":
+        elif not re.fullmatch("[1-9][0-9]*", key):
             yield f'rounds.{key}: found {key!r}, wanted a number from "1" in quotes'
         prev = line.get("prev") if isinstance(line, dict) else None
         if isinstance(prev, str) and prev not in earlier:

@@ -5,7 +5,7 @@ import sys
 from importlib import import_module
 
 from spa.errors import SpaError
-from stages._terminal import lines
+from stages._terminal import lines, plain
 
 QUIET = {
     "DO_NOT_TRACK": "true",
@@ -80,6 +80,11 @@ def run(arguments: list[str] | None = None) -> None:
         app(arguments)
     except SpaError as error:
         print(f"error: {lines(str(error))}", file=sys.stderr)
+        sys.exit(1)
+    except OSError as error:  # of the machine: a name too long, a folder closed to us
+        if error.filename is None:
+            raise
+        print(f"error: {plain(str(error.filename))}: {error.strerror}", file=sys.stderr)
         sys.exit(1)
 
 

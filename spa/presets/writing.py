@@ -33,10 +33,10 @@ def write_preset(layout: Layout, chosen: Preset, *, force: bool = False) -> list
     rubric = layout.root / yaml.safe_load(chosen.text)["rubric"]["file"]
     if rubric.name == RUBRIC.name and rubric.parent == layout.root and not rubric.exists():
         wanted[rubric] = RUBRIC.read_text(encoding="utf-8")
-    there = layout.params.read_text(encoding="utf-8") if layout.params.exists() else None
-    if there == chosen.text:
+    there = layout.params.read_bytes() if layout.params.exists() else None
+    if there == chosen.text.encode():
         del wanted[layout.params]
-    elif there not in (None, *(one.text for one in presets())) and not force:
+    elif there not in (None, *(one.text.encode() for one in presets())) and not force:
         raise ParamsError(
             f"{layout.params}: is another than preset {chosen.name}, and was not overwritten; "
             "keep it, or say --force"

@@ -2,6 +2,7 @@
 
 import json
 import random
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from git import Actor, Repo
 
 from spa.comparison import compare_policies, read_policy_annotations
 from spa.errors import ArtefactError, InputError
+from spa.files import write_json
 from spa.layout import Layout
 
 
@@ -86,3 +88,19 @@ def test_a_revision_is_read_in_a_repository_that_holds_more_than_the_pipeline(
     assert read_policy_annotations(layout, "HEAD:2") == rows
     with pytest.raises(ArtefactError, match=r"HEAD:3: data/evaluation/3/annotations.json cannot"):
         read_policy_annotations(layout, "HEAD:3")
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        ([1], "row 1: found 1; wanted annotator, dataset"),
+        ([*_rows([1.0]), {"annotator": "rubric"}], "row 2: found {'annotator': 'rubric'}; wanted"),
+        ({}, "found no list; wanted annotations"),
+    ],
+)
+def test_annotations_of_another_shape_are_named(tmp_path: Path, content: Any, said: str) -> None:
+    layout = Layout(tmp_path)
+    write_json(layout.evaluation("2") / "annotations.json", content)
+    with pytest.raises(ArtefactError, match=re.escape(said)) as error:
+        read_policy_annotations(layout, "2")
+    assert str(error.value).startswith("data/evaluation/2/annotations.json")

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from spa.dag import read_lock
-from spa.errors import ArtefactError
+from spa.dag import read_lock, read_stages
+from spa.errors import ArtefactError, ParamsError
 from spa.layout import Layout
 
 LOCK = """schema: '2.0'
@@ -70,3 +70,18 @@ def test_a_cut_lock_says_what_to_do(tmp_path: Path) -> None:
 def test_what_is_no_lock_is_refused(tmp_path: Path, text: str) -> None:
     with pytest.raises(ArtefactError, match="cannot be read"):
         _read(tmp_path, text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "stages: [a, b]", "stages: {a: {cmd: x, deps: 5}}", "stages: {a: 5}", "[1]",
+        "stages: {a: {deps: [1]}}", "stages: {a: {cmd: x, deps: [{}]}}",
+    ],
+)  # fmt: skip
+def test_a_dvc_yaml_of_another_shape_is_one_clear_error(tmp_path: Path, text: str) -> None:
+    layout = Layout(tmp_path)
+    layout.params.write_text("seed: 1\n")
+    layout.dvc_yaml.write_text(text)
+    with pytest.raises(ParamsError, match=r"dvc\.yaml: its stages are not as DVC has them"):
+        read_stages(layout)

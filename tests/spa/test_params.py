@@ -186,6 +186,24 @@ def test_an_annotator_needs_what_it_works_with(
     assert faults[0].startswith(fault)
 
 
+@pytest.mark.parametrize("key", ["²", "01", "x", "-1"])
+def test_a_round_is_a_plain_number(raw: dict[str, Any], key: str) -> None:
+    raw["rounds"][key] = raw["rounds"].pop("2")
+    _, faults = check_params(raw)
+    assert f'rounds.{key}: found {key!r}, wanted a number from "1" in quotes' in faults
+
+
+@pytest.mark.parametrize("device", ["foo", "meta", "cuda:x", "cuda:0", "cpu", "mps"])
+def test_a_device_is_one_that_computes(tmp_path: Path, device: str) -> None:
+    file = tmp_path / "compute.yaml"
+    file.write_text(f"device: {device}\n")
+    if device in ("cuda:0", "cpu", "mps"):
+        assert load_compute(file).device == device
+        return
+    with pytest.raises(ParamsError, match=r"compute\.yaml: device"):
+        load_compute(file)
+
+
 @pytest.mark.parametrize("name", ["recorded", "regression_data"])
 @pytest.mark.parametrize("file", ["mine.json", "data/raw/annotations/../../mine.json"])
 def test_what_evaluations_read_lies_where_dvc_looks(

@@ -1,5 +1,7 @@
 """What users and models wrote is shown on a terminal, and never obeyed."""
 
+from pathlib import Path
+
 import pytest
 
 from spa.errors import InputError
@@ -27,3 +29,16 @@ def test_an_error_that_quotes_data_moves_no_cursor(
         _app.run(["split"])
     assert stop.value.code == 1
     assert capsys.readouterr().err == "error: pairs.csv, row 1: found the field '\\x1b[31m'\n"
+
+
+def test_a_file_that_the_machine_refuses_is_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SystemExit) as stop:
+        _app.run(["validate", "a" * 300 + ".jsonl"])
+    assert stop.value.code == 1
+    said = capsys.readouterr().err
+    assert said.startswith("error: ")
+    assert said.endswith("File name too long\n")
+    assert said.count("\n") == 1

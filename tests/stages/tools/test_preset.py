@@ -58,6 +58,15 @@ def test_another_params_file_is_one_line_and_exit_code_1(spa: Preset, tmp_path: 
     assert (tmp_path / "params.yaml").read_text() == preset("starter").text
 
 
+def test_a_params_file_that_is_no_text_gives_way_to_force_alone(
+    spa: Preset, tmp_path: Path
+) -> None:
+    (tmp_path / "params.yaml").write_bytes(b"\xff\xfe seed: 1")
+    code, _, error = spa("zephyr-7b")
+    assert (code, error.count("\n")) == (1, 1)
+    assert spa("zephyr-7b", "--force")[0] == 0
+
+
 def test_an_unedited_preset_gives_way_to_another(spa: Preset, tmp_path: Path) -> None:
     for one in presets():
         assert spa(one.name)[0] == 0
