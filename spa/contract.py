@@ -153,11 +153,14 @@ class Filter(Section):
     @field_validator("checks")
     @classmethod
     def _with_defaults(cls, named: dict[CheckName, Check]) -> dict[CheckName, Check]:
+        faults = []
         for name, check in named.items():
             if check.limit is not None and name not in LIMITS:
-                raise ValueError(f"{name} has no limit; found {check.limit:g}; take it out")
+                faults.append(f"{name} has no limit; found {check.limit:g}; take it out")
             if check.side != "either" and name in WHOLE_PAIR:
-                raise ValueError(f"{name} looks at both answers; found side {check.side}")
+                faults.append(f"{name} looks at both answers; found side {check.side}")
+        if faults:
+            raise ValueError("; ".join(faults))
         return {**DEFAULT_CHECKS, **named}
 
     @field_validator("gates")

@@ -58,10 +58,24 @@ def replace_folder(path: Path) -> Iterator[Path]:
         temporary.mkdir()
         try:
             yield temporary
-            shutil.rmtree(path, ignore_errors=True)
-            os.replace(temporary, path)
+            _exchange(path, temporary)
         finally:
             shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _exchange(path: Path, new: Path) -> None:
+    """Put a folder in the place of another, which is deleted once the new one is there."""
+    old = path.with_name(f".{path.name}.old.{os.getpid()}.tmp")
+    if path.exists():
+        os.replace(path, old)
+    try:
+        os.replace(new, path)
+    except OSError:
+        if old.exists():
+            os.replace(old, path)
+        raise
+    finally:
+        shutil.rmtree(old, ignore_errors=True)
 
 
 @contextmanager

@@ -54,6 +54,26 @@ def test_a_failed_write_leaves_the_old_file_and_no_rest(tmp_path: Path) -> None:
     assert read_json(path) == 1
 
 
+def test_a_folder_that_cannot_be_put_in_place_leaves_the_old_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place = tmp_path / "policy"
+    with replace_folder(place) as folder:
+        (folder / "weights").write_text("old")
+    replace = os.replace
+
+    def refuse(source: Path, target: Path) -> None:
+        if target == place and (source / "weights").read_text() == "new":
+            raise OSError(errno.EIO, "broken")
+        replace(source, target)
+
+    monkeypatch.setattr(os, "replace", refuse)
+    with pytest.raises(OSError, match="broken"), replace_folder(place) as folder:
+        (folder / "weights").write_text("new")
+    assert (place / "weights").read_text() == "old"
+    assert [path.name for path in tmp_path.iterdir()] == ["policy"]
+
+
 def test_a_folder_is_replaced_as_a_whole(tmp_path: Path) -> None:
     folder = tmp_path / "folder"
     for name in ("old", "new"):

@@ -261,6 +261,16 @@ def test_a_check_takes_nothing_that_would_change_nothing(
     assert any(said in fault for fault in check_params(raw)[1])
 
 
+def test_all_faults_of_the_checks_are_named_at_once(raw: dict[str, Any]) -> None:
+    raw["filter"]["checks"] |= {
+        "identical": {"action": "drop", "limit": 0.5},
+        "tie": {"action": "drop", "side": "chosen"},
+    }
+    faults = " ".join(check_params(raw)[1])
+    assert "identical has no limit" in faults
+    assert "tie looks at both answers" in faults
+
+
 def test_annotations_are_signed_by_the_config_and_another_model() -> None:
     assert AlpacaEval().signature == "weighted_alpaca_eval_gpt4_turbo"
     assert AlpacaEval(config="judges/mine", model="small").signature == "mine of small"
