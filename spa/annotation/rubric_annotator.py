@@ -1,6 +1,7 @@
 """The annotator that any Python function is: a preference that can be checked exactly."""
 
 import importlib.util
+import inspect
 import math
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -67,4 +68,11 @@ def load_rubric(rubric: Rubric, root: Path) -> RubricAnnotator:
             f"{rubric.file}: has no function {rubric.function!r}; wanted "
             "(question, answer, finish_reason) -> number; mend rubric.function in params.yaml"
         )
+    try:
+        inspect.signature(rule).bind("question", "answer", "stop")
+    except (TypeError, ValueError) as error:
+        raise AnnotationError(
+            f"{rubric.file}: {rubric.function} cannot be called with question, answer and "
+            f"finish_reason ({error}); wanted a function of these three; mend it"
+        ) from error
     return RubricAnnotator(rule)

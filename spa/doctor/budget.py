@@ -25,6 +25,7 @@ def check_budget(
     held_out = _prompts(encoder, [*pools.test, *pools.development])
     room = params.evaluate.max_new_tokens
     faults += _beyond("held-out prompts", held_out, room, "evaluate.max_new_tokens", context)
+    faults += _beyond("seed pairs", [sum(pair) for pair in seed], 0, "split.seed_pairs", context)
     faults += _beyond("gold pairs", [sum(pair) for pair in gold], 0, "", context)
     findings = faults_or_ok("lengths", faults, "prompts and labelled answers are within all limits")
     return findings + _refusable(encoder, params, pools) + _cut(params, [*seed, *gold])

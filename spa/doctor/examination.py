@@ -15,6 +15,8 @@ from spa.doctor.leftovers import check_leftovers
 from spa.doctor.machine import check_device, check_room, check_versions
 from spa.doctor.services import check_endpoint, check_remote, check_tracking
 from spa.doctor.settings import (
+    check_adapters,
+    check_base,
     check_code,
     check_compute,
     check_dag,
@@ -83,6 +85,8 @@ def _with_params(
 ) -> list[Finding]:
     findings = [
         *check_sources(params.model_dump()),
+        *check_base(layout, params),
+        *check_adapters(params),
         *check_steps(params),
         *check_dag(layout),
         *check_lock(layout),

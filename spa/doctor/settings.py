@@ -1,6 +1,8 @@
 """params.yaml, compute.yaml and dvc.yaml, and the files that they name."""
 
 from collections.abc import Callable, Iterator
+from functools import partial
+from importlib.util import find_spec
 
 from spa import code_lock
 from spa.annotation.rubric_annotator import load_rubric
@@ -10,10 +12,13 @@ from spa.doctor.finding import Finding, fault, faults_or_ok, ok
 from spa.errors import SpaError
 from spa.importing.annotations import read_annotations
 from spa.layout import Layout
+from spa.leaderboard import open_annotator
 from spa.param_files import load_compute
 from spa.params import Params
 from spa.presets import open_pins
+from spa.regression_data import read_regression_data
 from spa.schedule import make_plan
+from spa.winrate import INSTRUCTIONS
 
 
 def check_compute(layout: Layout) -> tuple[Compute, list[Finding]]:
@@ -22,14 +27,6 @@ def check_compute(layout: Layout) -> tuple[Compute, list[Finding]]:
         compute = load_compute(layout.compute)
     except SpaError as error:
         return Compute(), [fault("compute", error)]
-    import torch
-
-    try:
-        torch.device(compute.device or "cpu")
-    except RuntimeError as error:
-        wanted = "wanted cpu, cuda, cuda:1 or mps"
-        text = f"compute.yaml: device: found {compute.device!r}, {wanted} ({str(error)[:80]})"
-        return Compute(), [fault("compute", text)]
     return compute, [ok("compute", "compute.yaml is valid, or absent")]
 
 
@@ -60,6 +57,30 @@ def check_sources(raw: object) -> list[Finding]:
         for pin in open_pins(raw)
     ]
     return faults_or_ok("sources", found, "every place on the Hub is named with its commit")
+
+
+def check_base(layout: Layout, params: Params) -> list[Finding]:
+    """The base, and the policy in a seed's place, are of kinds that can be read."""
+    from spa.sources import check_source
+
+    found = []
+    for key, source in (("source", params.base.source), ("policy", params.base.policy)):
+        if source is not None and not source.endswith("@"):  # `check_sources` tells of those
+            found += _trouble(f"base.{key}", partial(check_source, source, layout.root))
+    return faults_or_ok("base", found, "base.source is a folder, a wheel or a place on the Hub")
+
+
+def check_adapters(params: Params) -> list[Finding]:
+    """What train.lora needs is installed."""
+    settings = [params.train, *(params.for_round(int(name)).train for name in params.rounds)]
+    if all(train.lora is None for train in settings) or find_spec("peft"):
+        return []
+    return [
+        fault(
+            "lora",
+            "train.lora: peft is not installed; wanted it; pip install 'spread-preference[lora]'",
+        )
+    ]
 
 
 def check_code(layout: Layout) -> list[Finding]:
@@ -116,6 +137,14 @@ def check_judges(layout: Layout, params: Params) -> list[Finding]:
     if "recorded" in evaluate.annotators:
         file = str(evaluate.recorded)
         found += _trouble("evaluate.recorded", lambda: read_annotations(file, layout.root))
+    if evaluate.regression_data and evaluate.against == "reference":
+        data = layout.root / evaluate.regression_data
+        found += _trouble(
+            "evaluate.regression_data", lambda: read_regression_data(data, INSTRUCTIONS)
+        )
+    if "alpaca_eval" in evaluate.annotators:
+        config = evaluate.alpaca_eval.config
+        found += _trouble("alpaca_eval", lambda: open_annotator(config, layout.root))
     folders = {f"{key}.model": j.model for key, j in judges.items() if j.method == "reward_model"}
     own = {"llm": evaluate.llm, "reward_model": evaluate.reward_model}
     folders |= {f"evaluate.{n}": own[n] for n in own if n in evaluate.annotators}

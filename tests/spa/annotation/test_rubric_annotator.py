@@ -21,6 +21,9 @@ def longer(question, answer, finish_reason):
 
 def broken(question, answer, finish_reason):
     return float("nan")
+
+def of_two(question, answer):
+    return len(answer)
 """
 
 
@@ -39,6 +42,7 @@ def test_a_function_of_the_users_own_compares_answers(tmp_path: Path) -> None:
     [
         ("none.py", "longer", "found no Python file none.py"),
         ("mine.py", "shorter", "has no function 'shorter'"),
+        ("mine.py", "of_two", "cannot be called with question, answer and finish_reason"),
         ("worse.py", "longer", "cannot be loaded: ZeroDivisionError"),
     ],
 )

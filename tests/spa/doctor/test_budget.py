@@ -18,6 +18,7 @@ from tests.spa.doctor.examined import edit, faults_of, notes_of, pools_of
         ("evaluate", {"max_new_tokens": 500}, 512, "evaluate.max_new_tokens: 12 of 12 held-out"),
         ("generate", {"max_new_tokens": 500}, 512, "rounds.1: generate.max_new_tokens: 8 of 8"),
         ("evaluate", {}, 30, "split.gold: 8 of 8 gold pairs"),
+        ("evaluate", {}, 30, "split.seed_pairs: 8 of 8 seed pairs"),
     ],
 )
 def test_what_does_not_fit_is_counted(

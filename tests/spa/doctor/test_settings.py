@@ -2,8 +2,12 @@
 
 import shutil
 
+import pytest
+
 from spa.dag import read_stages
 from spa.doctor.settings import (
+    check_adapters,
+    check_base,
     check_dag,
     check_judges,
     check_lock,
@@ -38,9 +42,18 @@ def test_judges_that_are_not_there(pipeline: Layout) -> None:
         raw["evaluate"]["recorded"] = "data/raw/annotations/none.json"
         raw["rounds"]["2"]["judge"] = {"method": "rubric"}
         raw["rubric"]["function"] = "nothing"
+        raw["evaluate"] |= {"against": "reference", "alpaca_eval": {"config": "no_such_judge"}}
+        raw["evaluate"]["annotator"].append("alpaca_eval")
+        raw["evaluate"]["regression_data"] = "data/raw/annotations/none.csv"
+        raw["split"]["instructions"] = "data/raw/annotations/set.json"
 
     faults = faults_of(check_judges(pipeline, edit(pipeline, change)))
-    for key in ("judge.model: found no folder", "rounds.1.judge.model", "evaluate.recorded", "rub"):
+    keys = (
+        "judge.model: found no folder", "rounds.1.judge.model", "evaluate.recorded", "rub",
+        "evaluate.regression_data",
+        "alpaca_eval: evaluate.alpaca_eval.config: found 'no_such_judge'",
+    )  # fmt: skip
+    for key in keys:
         assert any(text.startswith(key) for text in faults), key
     assert not any("evaluate.llm" in text for text in faults)  # the pipeline makes that one
 
@@ -48,3 +61,19 @@ def test_judges_that_are_not_there(pipeline: Layout) -> None:
 def test_a_round_with_too_few_prompts_names_its_key(pipeline: Layout) -> None:
     params = edit(pipeline, lambda raw: raw["rounds"]["2"].update(prompts=3))
     assert any(text.startswith("rounds.2.prompts") for text in faults_of(check_steps(params)))
+
+
+def test_a_base_of_no_known_kind_is_told_before_anything_runs(pipeline: Layout) -> None:
+    params = edit(pipeline, lambda raw: raw["base"].update(source="./nothing-here"))
+    said = faults_of(check_base(pipeline, params))
+    assert said[0].startswith("base.source: base: found './nothing-here'; wanted a folder")
+    for good in ("org/name@" + "0" * 40, "wheel:a==1#sha256=" + "0" * 64, "data"):
+        params = edit(pipeline, lambda raw, good=good: raw["base"].update(source=good))  # type: ignore[misc]
+        assert faults_of(check_base(pipeline, params)) == []
+
+
+def test_adapters_without_peft_are_told(pipeline: Layout, monkeypatch: pytest.MonkeyPatch) -> None:
+    params = edit(pipeline, lambda raw: raw["train"].update(lora={"rank": 2, "alpha": 4}))
+    assert faults_of(check_adapters(params)) == []
+    monkeypatch.setattr("spa.doctor.settings.find_spec", lambda name: None)
+    assert faults_of(check_adapters(params))[0].startswith("train.lora: peft is not installed")
