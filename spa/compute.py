@@ -1,5 +1,6 @@
 """The schema of compute.yaml: how the work is done on this machine."""
 
+import json
 import os
 import shlex
 import sys
@@ -23,6 +24,10 @@ def _harmless(options: dict[str, Any]) -> dict[str, Any]:
             f"wanted none of what the engine sets itself or what would change answers, found "
             f"{', '.join(taken)}"
         )
+    try:
+        json.dumps(options, allow_nan=False)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"wanted values that JSON has, to hand them on: {error}") from error
     return options
 
 

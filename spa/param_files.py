@@ -8,34 +8,29 @@ from typing import Any
 
 import yaml
 from pydantic import ValidationError
+from pydantic_core import ErrorDetails
 
 from spa.compute import Compute
 from spa.errors import ParamsError
 from spa.params import OVERRIDABLE, Params, merged
 from spa.records import SCHEMA_VERSION
-from spa.section import Section
+from spa.section import MOST, Section
 
 
-def _location(parts: tuple[int | str, ...]) -> str:
-    return ".".join(str(part) for part in parts)
+def _describe(fault: ErrorDetails) -> str:
+    key = ".".join(str(part) for part in fault["loc"])
+    if fault["type"] == "extra_forbidden":
+        return f"{key}: unknown key (a slip of the pen?)"
+    if fault["type"] == "missing":
+        return f"{key}: missing"
+    return f"{key}: found {fault['input']!r}, {fault['msg'][:1].lower()}{fault['msg'][1:]}"
 
 
-def _describe(error: ValidationError, prefix: str = "") -> Iterator[str]:
-    for fault in error.errors():
-        key = prefix + _location(fault["loc"])
-        if fault["type"] == "extra_forbidden":
-            yield f"{key}: unknown key (a slip of the pen?)"
-        elif fault["type"] == "missing":
-            yield f"{key}: missing"
-        else:
-            yield f"{key}: found {fault['input']!r}, {fault['msg'][:1].lower()}{fault['msg'][1:]}"
-
-
-def _faults(kind: type[Section], value: Any) -> list[str]:
+def _faults(kind: type[Section], value: Any) -> list[ErrorDetails]:
     try:
         kind.model_validate(value)
     except ValidationError as error:
-        return list(_describe(error))
+        return error.errors()
     return []
 
 
@@ -44,12 +39,23 @@ def _override_faults(name: str, kind: type[Section], raw: dict[str, Any]) -> Ite
     section, rounds = raw.get(name) or {}, raw.get("rounds")
     if not isinstance(section, dict) or not isinstance(rounds, dict):
         return
-    own = _faults(kind, section)
+    own = [_describe(fault) for fault in _faults(kind, section)]
     for key, line in rounds.items():
         overrides = line.get(name) if isinstance(line, dict) else None
-        if isinstance(overrides, dict):
-            found = _faults(kind, merged(section, overrides))
-            yield from (f"rounds.{key}.{name}.{text}" for text in found if text not in own)
+        if not isinstance(overrides, dict):
+            continue
+        for fault in _faults(kind, merged(section, overrides)):
+            text = _describe(fault)
+            if text not in own or _is_said(overrides, fault["loc"]):
+                yield f"rounds.{key}.{name}.{text}"
+
+
+def _is_said(overrides: dict[str, Any], place: tuple[int | str, ...]) -> bool:
+    """Whether overrides themselves have the key at fault, and do not take it from the section."""
+    inner = overrides.get(str(place[0]))
+    if isinstance(inner, dict) and len(place) > 1:
+        return place[1] in inner
+    return inner is not None
 
 
 def _round_faults(raw: dict[str, Any]) -> Iterator[str]:
@@ -93,11 +99,11 @@ def _noise_faults(raw: dict[str, Any]) -> Iterator[str]:
     for where, train in _everywhere(raw, "train"):
         share, window = train.get("noise_share", 0.1), train.get("noise_window", 50)
         numbers = isinstance(share, int | float) and isinstance(window, int | float)
-        if numbers and share > 0 and window > 0 and share * window < 1:
+        if numbers and share > 0 and 0 < window < 1 / share:
+            least = math.ceil(min(1 / share, MOST))
             yield (
                 f"{where}.noise_window: found {window} at noise_share {share}, of which no pair "
-                f"would ever be doubted; wanted {math.ceil(1 / share)} or more (noise_share 0 "
-                "turns it off)"
+                f"would ever be doubted; wanted {least} or more (noise_share 0 turns it off)"
             )
 
 
@@ -174,7 +180,7 @@ def check_params(raw: Any) -> tuple[Params | None, list[str]]:
             quoted["rounds"] = {str(key): value for key, value in raw["rounds"].items()}
         params = Params.model_validate(quoted)
     except ValidationError as error:
-        faults += _describe(error)
+        faults += map(_describe, error.errors())
     for name, kind in OVERRIDABLE.items():
         faults += _override_faults(name, kind, raw)
     faults += _round_faults(raw)
@@ -241,4 +247,4 @@ def load_compute(path: Path) -> Compute:
     try:
         return Compute.model_validate(_read_yaml(path) or {})
     except ValidationError as error:
-        raise ParamsError(f"{path.name}: {'; '.join(_describe(error))}") from error
+        raise ParamsError(f"{path.name}: {'; '.join(map(_describe, error.errors()))}") from error

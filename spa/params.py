@@ -11,7 +11,7 @@ from pydantic import Field
 from spa.contract import Filter
 from spa.errors import ParamsError
 from spa.records import SCHEMA_VERSION
-from spa.section import Count, Positive, Section, Share
+from spa.section import Count, Positive, Section, Several, Share
 
 StageName = Literal["generate", "judge", "filter", "train"]
 EngineName = Literal["transformers", "vllm"]
@@ -60,7 +60,7 @@ class Generate(Section):
     engine: EngineName = "transformers"
     """What samples: `transformers`, or `vllm`, which may live in another environment (`vllm` in
     compute.yaml, docs/scale.md). Both draw alike, so that answers differ by rounding alone."""
-    samples: Annotated[int, Field(ge=2)] = 2
+    samples: Several = 2
     """Answers to each prompt."""
     temperature: Annotated[float, Field(gt=0)] = 0.7
     """The logits are divided by it; log-probabilities are told at 1 all the same."""

@@ -44,6 +44,42 @@ def test_all_faults_are_named_at_once(raw: dict[str, Any]) -> None:
     ]
 
 
+def test_a_fault_of_the_section_is_a_rounds_too_only_where_the_round_repeats_it(
+    raw: dict[str, Any],
+) -> None:
+    raw["train"]["alpha"] = 7
+    raw["filter"] = {"checks": {"cut": {"action": "no"}}}
+    raw["rounds"]["1"] |= {"train": {"beta": 0.5}, "filter": {"checks": {"tie": {}}}}
+    raw["rounds"]["2"] |= {"train": {"alpha": 7}, "filter": {"checks": {"cut": {"action": "no"}}}}
+    assert sorted(fault.split(": ")[0] for fault in check_params(raw)[1]) == [
+        "filter.checks.cut.action",
+        "rounds.1.filter.checks.tie.action",
+        "rounds.2.filter.checks.cut.action",
+        "rounds.2.train.alpha",
+        "train.alpha",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("section", "key", "value", "said"),
+    [
+        ("train", "noise_window", 10**400, "wanted at most 2147483647"),
+        ("split", "seed_pairs", 10**30, "wanted at most 2147483647"),
+        ("train", "learning_rate", float("inf"), "a finite number"),
+        ("train", "learning_rate", "1e400", "a finite number"),
+        ("generate", "temperature", float("nan"), "a finite number"),
+        ("rival", "gammas", [float("inf")], "a finite number"),
+    ],
+)
+def test_numbers_that_nobody_means_are_refused(
+    raw: dict[str, Any], section: str, key: str, value: object, said: str
+) -> None:
+    raw[section][key] = value
+    (fault,) = check_params(raw)[1]
+    assert fault.startswith(f"{section}.{key}")
+    assert said in fault
+
+
 def test_a_round_key_without_quotes_is_refused_as_dvc_would_drop_it(raw: dict[str, Any]) -> None:
     raw["rounds"][3] = {"prev": "2", "prompts": 8}
     assert check_params(raw)[1] == [
@@ -120,6 +156,14 @@ def test_options_of_vllm_change_no_answers(tmp_path: Path) -> None:
     file.write_text("vllm: {options: {quantization: fp8, trust_remote_code: true}}")
     with pytest.raises(ParamsError, match=r"vllm.options: .*quantization, trust_remote_code"):
         load_compute(file)
+
+
+def test_options_of_vllm_can_be_handed_on(tmp_path: Path) -> None:
+    file = tmp_path / "compute.yaml"
+    for value in ("2026-01-01", ".nan"):
+        file.write_text(f"vllm: {{options: {{max_model_len: {value}}}}}\n")
+        with pytest.raises(ParamsError, match=r"vllm\.options: .* wanted values that JSON has"):
+            load_compute(file)
 
 
 def test_shards_take_several_processes(tmp_path: Path) -> None:
