@@ -8,7 +8,7 @@ pairs follows from the seed), so that there is no random state to keep.
 import shutil
 import sys
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -38,12 +38,14 @@ class Progress:
         references: log-probabilities (nats) of each pair's chosen and rejected answer before
             the first step.
         log: the rows of all steps done.
+        reduced: pairs at once as they were asked for, and as memory held them.
     """
 
     steps: int
     threshold: list[float]
     references: dict[str, tuple[float, float]]
-    log: list[TrainingRow]
+    log: list[TrainingRow] = field(default_factory=list)
+    reduced: tuple[int, int] | None = None
 
 
 @dataclass(frozen=True)
@@ -117,10 +119,10 @@ class Checkpoints:
                     "threshold": progress.threshold,
                     "references": progress.references,
                     "log": [row.row() for row in progress.log],
+                    "reduced": progress.reduced,
                 },
             )
-            names = (_WEIGHTS, _OPTIMIZER, _STATE)
-            write_json(folder / _HASHES, {name: hash_file(folder / name) for name in names})
+            write_json(folder / _HASHES, _hashes(folder))
         for older in self._all():
             if older != target:
                 shutil.rmtree(older, ignore_errors=True)
@@ -136,6 +138,7 @@ class Checkpoints:
                 threshold=state["threshold"],
                 references={k: (a, b) for k, (a, b) in state["references"].items()},
                 log=[TrainingRow(**row) for row in state["log"]],
+                reduced=state["reduced"] and tuple(state["reduced"]),
             )
             return Checkpoint(folder, progress)
         return None
@@ -145,17 +148,21 @@ class Checkpoints:
 
     def _read(self, folder: Path) -> dict[str, Any] | None:
         """A checkpoint's state, or None where it is damaged or of another training."""
+        fault, state = "", dict[str, Any]()
         try:
-            hashes = read_json(folder / _HASHES)
-            damaged = [
-                name for name, digest in hashes.items() if hash_file(folder / name) != digest
-            ]
-            state: dict[str, Any] = {} if damaged else read_json(folder / _STATE)
+            if read_json(folder / _HASHES) == _hashes(folder):
+                state = read_json(folder / _STATE)
+            else:
+                fault = f"{_HASHES} says otherwise"
         except (ArtefactError, OSError) as error:
-            damaged, state = [str(error)], {}
-        if damaged:
-            print(f"{folder}: is damaged ({damaged[0]}) and not used", file=sys.stderr)
+            fault = str(error)
+        if fault:
+            print(f"{folder}: is damaged ({fault}) and not used", file=sys.stderr)
         return state if state.get("identity") == self._identity else None
+
+
+def _hashes(folder: Path) -> dict[str, str]:
+    return {name: hash_file(folder / name) for name in (_WEIGHTS, _OPTIMIZER, _STATE)}
 
 
 def _trained(model: Any) -> dict[str, torch.Tensor]:

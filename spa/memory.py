@@ -43,6 +43,21 @@ def smaller(error: BaseException, size: int, key: str, *, pieces: int | None = N
     return half
 
 
+def resumed(before: tuple[int, int] | None, size: int, key: str) -> int:
+    """What work that goes on begins with: what it came down to, if it was asked for as much.
+
+    Args:
+        before: what `key` stood at when the work began, and what it came down to.
+        size: what it stands at now.
+        key: as for `smaller`.
+    """
+    if before is None or before[0] != size or before[1] == size:
+        return size
+    print(f"warning: {key} {size} was too much before; going on with {before[1]}", file=sys.stderr)
+    reduced[key] = before[1]
+    return before[1]
+
+
 def _is_out_of_memory(error: BaseException) -> bool:
     from accelerate.utils.memory import should_reduce_batch_size
 

@@ -4,7 +4,7 @@ import math
 from collections.abc import Callable, Sequence
 from functools import partial
 from itertools import groupby, islice
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor
@@ -16,7 +16,7 @@ from spa.distribution import Distribution
 from spa.errors import TrainingError
 from spa.loss import refined_loss
 from spa.margins import Margins, References
-from spa.memory import smaller
+from spa.memory import resumed, smaller
 from spa.params import Train
 from spa.records import TrainingRow
 from spa.schedule import Plan, make_batches, make_plan, rate_factor
@@ -24,6 +24,8 @@ from spa.sharding import gathered
 from spa.threshold import RollingThreshold
 from spa.token_pairs import TokenPair, check_lengths
 from spa.training_health import check_finite, check_gradient, health
+
+T = TypeVar("T")
 
 
 class Trainer:
@@ -77,7 +79,7 @@ class Trainer:
         self._settings = settings
         self._seed = seed
         self._round = round
-        self._micro_pairs = micro_pairs
+        self._asked = self._micro_pairs = micro_pairs
         self._checkpoints = checkpoints
         self._adapter = (
             Adapter(model, settings.lora, seed=seed, round=round) if settings.lora else None
@@ -123,9 +125,10 @@ class Trainer:
             ),
         )
         found = self._checkpoints.newest() if self._checkpoints else None
-        before = found.progress if found else Progress(0, [], self._references(pairs), [])
+        before = found.progress if found else Progress(0, [], self._references(pairs))
         if found:
             found.load(self._model, optimizer)
+            self._micro_pairs = resumed(before.reduced, self._asked, "train_pairs")
         self._threshold.restore(before.threshold)
         log, references = list(before.log), before.references
         if self._together.first:
@@ -138,16 +141,18 @@ class Trainer:
                 rate = settings.learning_rate * rate_factor(step, plan.steps, settings.warmup_share)
                 for group in optimizer.param_groups:
                     group["lr"] = rate
-                rows = self._step_that_fits(
-                    model, [pairs[i] for i in batch], references, plan, step, rate
+                work = partial(
+                    self._step, model, [pairs[i] for i in batch], references, plan, step, rate
                 )
+                rows = self._fitting(work, undo=model.zero_grad)
                 check_gradient(rows, self._together.clip(model, settings.max_grad_norm))
-                optimizer.step()
+                self._update(optimizer)
                 optimizer.zero_grad()
                 log += rows
                 if self._together.first:
                     on_step(rows)
-                self._save(optimizer, Progress(step + 1, self._threshold.state(), references, log))
+                window, reduced = self._threshold.state(), (self._asked, self._micro_pairs)
+                self._save(optimizer, Progress(step + 1, window, references, log, reduced))
                 bar.set_postfix(health(rows))
                 bar.update()
         if self._adapter:
@@ -178,16 +183,23 @@ class Trainer:
         if self._checkpoints and together.saves(self._checkpoints.due()):
             self._checkpoints.save(self._model, optimizer, progress, write=together.first)
 
-    def _step_that_fits(self, model: Any, *step: Any) -> list[TrainingRow]:
-        """`_step`, with fewer pairs at once where memory runs out on a process that is alone."""
+    def _update(self, optimizer: Any) -> None:
+        """The optimiser's step, of which the first makes the moments and may run out of memory."""
+        if optimizer.state:
+            optimizer.step()
+        else:
+            self._fitting(optimizer.step, undo=optimizer.state.clear)
+
+    def _fitting(self, work: Callable[[], T], *, undo: Callable[[], None]) -> T:
+        """`work`, with fewer pairs at once where memory runs out on a process that is alone."""
         while True:
             try:
-                return self._step(model, *step)
+                return work()
             except (RuntimeError, MemoryError) as error:
                 if self._together.count > 1:
                     raise  # the others wait for this one's gradients
                 self._micro_pairs = smaller(error, self._micro_pairs, "train_pairs")
-                model.zero_grad()
+                undo()
 
     def _step(
         self,

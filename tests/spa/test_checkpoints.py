@@ -136,6 +136,8 @@ def test_only_the_newest_checkpoint_is_kept(tmp_path: Path, tiny_folder: Path) -
         ("optimizer.safetensors", "cut"),
         ("state.json", "gone"),
         ("hashes.json", "cut"),
+        ("hashes.json", "{}"),
+        ("hashes.json", "[1]"),
     ],
 )
 def test_a_damaged_checkpoint_is_not_used(
@@ -152,6 +154,8 @@ def test_a_damaged_checkpoint_is_not_used(
     whole = file.read_bytes()
     if damage == "gone":
         file.unlink()
+    elif name == "hashes.json" and damage != "cut":
+        file.write_text(damage)
     else:
         middle = len(whole) // 2
         flipped = whole[:middle] + bytes([whole[middle] ^ 1]) + whole[middle + 1 :]

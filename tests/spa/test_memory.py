@@ -8,14 +8,16 @@ import pytest
 import torch
 
 from spa import logprobs
+from spa.checkpoints import Checkpoints
 from spa.encoding import TokenSequence
 from spa.errors import ModelError
 from spa.generation.engine import Request
 from spa.generation.transformers_engine import TransformersEngine
 from spa.logprobs import next_token_logprobs, score
 from spa.margins import Margins
-from spa.memory import reduced, smaller
+from spa.memory import reduced, resumed, smaller
 from spa.models import Policy
+from spa.records import TrainingRow
 from tests.spa.test_training import _train, _weights
 
 SEQUENCES = [TokenSequence([5, 6, 7], [8 + n, 9, 10][: n % 3 + 1]) for n in range(9)]
@@ -97,6 +99,63 @@ def test_training_takes_the_step_again_with_fewer_pairs_at_once(
     assert torch.equal(_weights(found), _weights(one))
     assert log == log_one
     assert reduced == {"train_pairs": 1}
+
+
+def test_moments_that_do_not_fit_are_made_again_with_fewer_pairs_at_once(
+    tiny_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one, log_one = _train(tiny_folder, micro_pairs=2)
+    reduced.clear()
+    make, made = torch.zeros_like, []
+
+    def limited(like: torch.Tensor, **how: Any) -> torch.Tensor:
+        made.append(how)
+        if len([how for how in made if "memory_format" in how]) == 4:
+            run_out()  # with the second weight's moments half made
+        return make(like, **how)
+
+    monkeypatch.setattr(torch, "zeros_like", limited)
+    found, log = _train(tiny_folder, micro_pairs=4)
+    assert reduced == {"train_pairs": 2}
+    assert [row.step for row in log] == [row.step for row in log_one]
+    assert torch.allclose(_weights(found), _weights(one), atol=1e-5)
+
+
+def test_training_that_goes_on_begins_with_what_it_came_down_to(
+    tiny_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def killed(rows: Sequence[TrainingRow]) -> None:
+        if rows[0].step == 2:
+            raise KeyboardInterrupt
+
+    read, sizes = Margins.read, []
+
+    def limited(self: Any, model: Any, pairs: Sequence[Any], *more: Any, **how: Any) -> Any:
+        sizes.append(len(pairs))
+        if len(pairs) > 2:
+            run_out()
+        return read(self, model, pairs, *more, **how)
+
+    def go_on(micro_pairs: int, **how: Any) -> None:
+        sizes.clear()
+        reduced.clear()
+        checkpoints = Checkpoints(tmp_path, "this", seconds=0)
+        _train(tiny_folder, micro_pairs=micro_pairs, checkpoints=checkpoints, **how)
+
+    monkeypatch.setattr(Margins, "read", limited)
+    with pytest.raises(KeyboardInterrupt):
+        go_on(4, on_step=killed)
+    assert sizes[:2] == [4, 2]
+    go_on(4, on_step=lambda rows: None)
+    assert set(sizes) == {2}
+    assert reduced == {"train_pairs": 2}
+
+
+def test_what_another_size_came_down_to_says_nothing() -> None:
+    assert resumed((8, 2), 8, "train_pairs") == 2
+    reduced.clear()
+    assert [resumed(before, 6, "train_pairs") for before in (None, (6, 6), (8, 2))] == [6, 6, 6]
+    assert reduced == {}
 
 
 def test_what_cannot_be_halved_is_one_clear_line(
