@@ -23,6 +23,7 @@ from spa.errors import ArtefactError
 from spa.records import SCHEMA_VERSION, Record
 
 R = TypeVar("R", bound=Record)
+_ASIDE = "aside"
 _VERSION = b"spa.schema_version"
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 _CLOSED = frozenset({errno.EACCES, errno.EPERM, errno.ENOTDIR})
@@ -65,7 +66,7 @@ def replace_folder(path: Path) -> Iterator[Path]:
 
 def _exchange(path: Path, new: Path) -> None:
     """Put a folder in the place of another, which is deleted once the new one is there."""
-    old = path.with_name(f".{path.name}.old.{os.getpid()}.tmp")
+    old = path.with_name(f".{path.name}.{_ASIDE}.{os.getpid()}.tmp")
     if path.exists():
         os.replace(path, old)
     try:
@@ -111,10 +112,18 @@ def _is_near(path: Path, file: str | None) -> bool:
 
 
 def _temporary(path: Path) -> Path:
-    """Where this process prepares `path`; what killed processes left there is deleted."""
+    """Where this process prepares `path`; what killed processes left there is deleted.
+
+    A folder that was moved aside, and nothing put in its place, is put back first.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
-    for left in path.parent.glob(f".{path.name}.*.tmp"):
-        if not _lives(left.name.split(".")[-2]):
+    for left in sorted(path.parent.glob(f".{path.name}.*.tmp")):
+        pid = left.name.split(".")[-2]
+        if _lives(pid):
+            continue
+        if left.name == f".{path.name}.{_ASIDE}.{pid}.tmp" and not path.exists():
+            os.replace(left, path)
+        else:
             shutil.rmtree(left) if left.is_dir() else left.unlink(missing_ok=True)
     return path.with_name(f".{path.name}.{os.getpid()}.tmp")
 

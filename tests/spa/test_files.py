@@ -2,6 +2,7 @@
 
 import errno
 import os
+import subprocess
 from pathlib import Path
 
 import pyarrow as pa
@@ -71,6 +72,22 @@ def test_a_folder_that_cannot_be_put_in_place_leaves_the_old_one(
     with pytest.raises(OSError, match="broken"), replace_folder(place) as folder:
         (folder / "weights").write_text("new")
     assert (place / "weights").read_text() == "old"
+    assert [path.name for path in tmp_path.iterdir()] == ["policy"]
+
+
+def test_a_folder_whose_place_a_kill_left_empty_is_put_back(tmp_path: Path) -> None:
+    """Killed between the two renames: the old folder lies aside, the new one is not there yet."""
+    nobody = subprocess.Popen(["true"])
+    nobody.wait()
+    for name, text in (
+        (f".policy.aside.{nobody.pid}.tmp", "old"),
+        (f".policy.{nobody.pid}.tmp", ""),
+    ):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "weights").write_text(text)
+    with pytest.raises(ValueError, match="no new one"), replace_folder(tmp_path / "policy"):
+        raise ValueError("no new one")
+    assert (tmp_path / "policy" / "weights").read_text() == "old"
     assert [path.name for path in tmp_path.iterdir()] == ["policy"]
 
 
