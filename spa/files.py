@@ -11,7 +11,7 @@ import math
 import os
 import re
 import shutil
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
@@ -157,23 +157,6 @@ def write_table(
     with replace_file(path) as temporary:
         pq.write_table(table, temporary, compression="zstd", write_page_checksum=True)
     return len(rows)
-
-
-def write_rows(path: Path, rows: Sequence[dict[str, Any]]) -> list[str]:
-    """Write a user's rows as Parquet, in order, whatever their columns.
-
-    Returns:
-        The columns left out because no one Arrow type holds all their values.
-    """
-    columns, left = {}, []
-    for name in dict.fromkeys(name for row in rows for name in row):
-        try:
-            columns[name] = pa.array([row.get(name) for row in rows])
-        except pa.ArrowException:
-            left.append(name)
-    with replace_file(path) as temporary:
-        pq.write_table(pa.table(columns), temporary, compression="zstd")
-    return left
 
 
 def read_note(path: Path, name: str) -> float | None:

@@ -10,7 +10,9 @@ File = Annotated[
 ]
 Policy = Annotated[Path, typer.Option(help="Folder of the model whose reward is asked for.")]
 Reference = Annotated[Path, typer.Option(help="Folder of the model it is compared with.")]
-Out = Annotated[Path, typer.Option(help="Parquet file to write; replaced if it is there.")]
+Out = Annotated[
+    Path, typer.Option(help="Parquet file to write; replaced if it is there.", dir_okay=False)
+]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")]
 
 
@@ -26,10 +28,11 @@ def main(file: File, policy: Policy, reference: Reference, out: Out, as_json: Js
     import json
 
     from spa.answers import score_answers
-    from spa.files import write_rows
     from spa.importing.answers import read_answers
     from spa.layout import Layout
     from spa.param_files import load_compute
+    from spa.user_rows import write_rows
+    from stages._terminal import plain
 
     compute = load_compute(Layout.near().compute)
     answers = read_answers(str(file), Path.cwd())
@@ -46,5 +49,5 @@ def main(file: File, policy: Policy, reference: Reference, out: Out, as_json: Js
         print(json.dumps({**found, "out": str(out)}))
         return
     if dropped:
-        print(f"score: left out columns of mixed types: {', '.join(dropped)}")
+        print(f"score: left out columns that Parquet cannot hold: {plain(', '.join(dropped))}")
     print(f"score: {len(rows)} answers, mean reward {mean:+.3f} nats; see {out}")

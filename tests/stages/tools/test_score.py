@@ -111,6 +111,26 @@ def test_parquet_with_messages_keeps_every_column(
     assert [row["prompt"] for row in table.to_pylist()] == [row["prompt"] for row in rows]
 
 
+def test_columns_that_parquet_cannot_hold_are_left_out_and_named(
+    score: Score, tmp_path: Path, tiny_folder: Path
+) -> None:
+    odd = {"key \ud800": 1, "half": "\ud800", "huge": 10**30, "none": {"a": {}}, "kept": 1}
+    done = score([{"prompt": "Why?", "response": "Gas."} | odd], tiny_folder, tiny_folder)
+    assert done.code == 0, done.error
+    assert r"left out columns that Parquet cannot hold: key \ud800, half, huge, none" in done.out
+    (row,) = pq.read_table(tmp_path / "out" / "scored.parquet").to_pylist()
+    assert (row["kept"], row["reward"]) == (1, 0.0)
+
+
+def test_a_folder_as_the_file_to_write_is_refused_before_anything_is_read(
+    score: Score, tmp_path: Path, tiny_folder: Path
+) -> None:
+    (tmp_path / "out" / "scored.parquet").mkdir(parents=True)
+    done = score(ROWS, tmp_path / "no-model", tiny_folder)
+    assert done.code == 2
+    assert "is a directory" in done.error
+
+
 def test_swapping_the_models_turns_the_reward_round_and_one_model_has_none(
     score: Score, tmp_path: Path, tiny_folder: Path, other_folder: Path
 ) -> None:
