@@ -47,7 +47,8 @@ def _annotator(
 ) -> AlpacaEvalAnnotator:
     monkeypatch.setenv("OPENAI_BASE_URL", server.url)
     limit = settings.pop("max_cost_usd", None)
-    endpoint = Endpoint(cache=cache, calls=2, timeout=1.0, pause=0.01)
+    patience = settings.pop("timeout", 30.0)  # a busy machine must not look like a dead endpoint
+    endpoint = Endpoint(cache=cache, calls=2, timeout=patience, pause=0.01)
     return AlpacaEvalAnnotator(
         AlpacaEval(**settings), endpoint, root=cache.parent, max_cost_usd=limit
     )
@@ -107,7 +108,7 @@ def test_what_passes_is_tried_again(
     fault: faults.Fault, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with faults.serve(fault) as server:
-        annotator = _annotator(server, tmp_path, monkeypatch)
+        annotator = _annotator(server, tmp_path, monkeypatch, timeout=1.0)
         assert annotator.prefer(_comparisons()) == pytest.approx(WANTED, abs=1e-4)
 
 
@@ -115,7 +116,7 @@ def test_an_answer_that_drips_is_not_waited_for(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with faults.serve(faults.dripping_once) as server:
-        assert len(_annotator(server, tmp_path, monkeypatch).prefer(_comparisons(1))) == 1
+        assert len(_annotator(server, tmp_path, monkeypatch, timeout=1.0).prefer(_comparisons(1))) == 1
         first, second = server.times
     assert 0.9 <= second - first < 5
 
