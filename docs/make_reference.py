@@ -16,6 +16,7 @@ from typing import Any, get_args
 
 import typer
 
+import spa.annotators
 import spa.compute
 import spa.contract
 import spa.params
@@ -105,7 +106,12 @@ def _word(kind: Any) -> str:
 def params() -> str:
     """docs/params.md."""
     schema = spa.params.Params.model_json_schema()
-    texts = {**_texts(spa.params), **_texts(spa.contract), **_texts(spa.compute)}
+    texts = {
+        **_texts(spa.params),
+        **_texts(spa.annotators),
+        **_texts(spa.contract),
+        **_texts(spa.compute),
+    }
     top = {name: part for name, part in schema["properties"].items() if "$ref" not in part}
     parts = [_PARAMS, _section("The file as a whole", "Params", {"properties": top}, texts)]
     for name, part in schema["properties"].items():

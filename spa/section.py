@@ -1,6 +1,6 @@
 """What all sections of params.yaml and compute.yaml have in common."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
@@ -17,6 +17,7 @@ def _countable(number: int) -> int:
 Count = Annotated[int, Field(ge=0), AfterValidator(_countable)]
 Positive = Annotated[int, Field(ge=1), AfterValidator(_countable)]
 Several = Annotated[int, Field(ge=2), AfterValidator(_countable)]
+EngineName = Literal["transformers", "vllm"]
 
 
 class Section(BaseModel):

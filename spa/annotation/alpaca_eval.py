@@ -13,9 +13,9 @@ from typing import Any
 from spa.alpaca_config import Asked
 from spa.annotation.annotator import Comparison, as_instruction
 from spa.annotation.endpoint import Choice, Endpoint, Request
+from spa.annotators import AlpacaEval
 from spa.errors import AnnotationError
 from spa.leaderboard import ask_pairs, price_per_token
-from spa.params import AlpacaEval
 
 _CHARACTERS_A_TOKEN = 4
 _MARK, _SAFE_MARK = "<|", "< |"

@@ -7,12 +7,13 @@ from spa.annotation.llm import LlmAnnotator
 from spa.annotation.recorded import RecordedAnnotator
 from spa.annotation.reward_model import RewardModelAnnotator, load_reward_model
 from spa.annotation.rubric_annotator import load_rubric
+from spa.annotators import AnnotatorName
 from spa.compute import Compute
 from spa.importing.annotations import read_annotations
 from spa.importing.files import refuse_links
 from spa.layout import Layout
 from spa.models import load_policy
-from spa.params import AnnotatorName, Params
+from spa.params import Params
 
 
 def load_annotator(

@@ -25,7 +25,7 @@ from spa.models import (
     load_stop_tokens,
     model_hash,
 )
-from spa.params import EngineName
+from spa.section import EngineName
 
 _TRANSFORMERS = f"transformers {transformers.__version__}"
 

@@ -9,8 +9,8 @@ from urllib.parse import urlsplit
 
 from spa.alpaca_config import Asked
 from spa.annotation.alpaca_eval import usd_per_token
+from spa.annotators import AlpacaEval
 from spa.leaderboard import ask_pairs
-from spa.params import AlpacaEval
 from spa.planning.lengths import CHARACTERS_A_TOKEN
 from spa.planning.work import Tokens
 

@@ -6,10 +6,10 @@ from typing import Any
 import pytest
 import yaml
 
+from spa.annotators import AlpacaEval
 from spa.contract import DEFAULT_CHECKS, DEFAULT_GATES, Check, Gate
 from spa.errors import ParamsError
 from spa.param_files import check_params, load_compute, load_params
-from spa.params import AlpacaEval
 
 ROOT = Path(__file__).parents[2]
 

@@ -24,6 +24,7 @@ PLUMBING = {
     "records",
     "params",
     "compute",
+    "annotators",
     "contract",
     "param_files",
     "section",

@@ -9,8 +9,8 @@ import pytest
 from spa.annotation.alpaca_eval import AlpacaEvalAnnotator
 from spa.annotation.annotator import Answer, Comparison
 from spa.annotation.endpoint import Endpoint
+from spa.annotators import AlpacaEval
 from spa.errors import AnnotationError
-from spa.params import AlpacaEval
 from tests.spa.annotation import fault_server as faults
 from tests.spa.test_alpaca_config import write_config
 

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
+from spa.annotators import AlpacaEval
 from spa.compute import Compute
 from spa.layout import Layout
-from spa.params import AlpacaEval
 from spa.planning import plan_pipeline
 from spa.planning.price import call_cost
 from spa.planning.work import Tokens
