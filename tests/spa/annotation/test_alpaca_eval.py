@@ -116,7 +116,9 @@ def test_an_answer_that_drips_is_not_waited_for(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with faults.serve(faults.dripping_once) as server:
-        assert len(_annotator(server, tmp_path, monkeypatch, timeout=1.0).prefer(_comparisons(1))) == 1
+        assert (
+            len(_annotator(server, tmp_path, monkeypatch, timeout=1.0).prefer(_comparisons(1))) == 1
+        )
         first, second = server.times
     assert 0.9 <= second - first < 5
 
