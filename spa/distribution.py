@@ -4,18 +4,16 @@ Each process reads its share of a step's pairs; the gradient is that of all. Wha
 one process is here too, so that the training loop is written once.
 """
 
+import atexit
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any, TypeVar
 
 import torch
 from accelerate import Accelerator
-from accelerate.utils import (
-    DistributedDataParallelKwargs,
-    broadcast_object_list,
-    gather_object,
-)
-from torch import Tensor
+from accelerate.utils import broadcast_object_list, gather_object
+from torch import Tensor, distributed
+from torch.nn.parallel import DistributedDataParallel
 
 from spa.launching import join
 from spa.sharding import shard, whole
@@ -44,10 +42,10 @@ class Distribution:
         self._accelerator = Accelerator(
             cpu=device.type == "cpu",
             mixed_precision="bf16" if bfloat16 else "no",
-            # processes differ in how many forward passes a step takes: none may wait there
-            kwargs_handlers=[DistributedDataParallelKwargs(broadcast_buffers=False)],
         )
         self.count: int = self._accelerator.num_processes
+        if self.count > 1:  # threads that talk to others abort an interpreter that has gone
+            atexit.register(distributed.destroy_process_group)
         self.first: bool = self._accelerator.is_main_process
         self.sharded = sharded
         self._bfloat16 = bfloat16
@@ -77,8 +75,11 @@ class Distribution:
         made = optimizer([weight for weight in model.parameters() if weight.requires_grad])
         if self.sharded:
             return model, made
-        prepared: tuple[Any, Any] = self._accelerator.prepare(model, made)
-        return prepared
+        placed, optimiser = self._accelerator.prepare(model, made)
+        if isinstance(placed, DistributedDataParallel):
+            # processes differ in how many forward passes a step takes: none may wait there
+            placed.broadcast_buffers = False
+        return placed, optimiser
 
     def place_reference(self, model: Any) -> Any:
         """A model that is only read, beside the one that is trained."""

@@ -6,6 +6,7 @@ python -m tests.spa.launched FOLDER TASK
 import os
 import sys
 import time
+import warnings
 from pathlib import Path
 
 import torch
@@ -18,14 +19,30 @@ def main(folder: Path, task: str) -> None:
     rank = int(os.environ["RANK"])
     together = Distribution(torch.device("cpu"), bfloat16=False, sharded=False)
     met = together.gather([rank])
-    if (task, rank) in (("fail", 1), ("fail first", 0)):
+    if task == "fail at work":
+        for _ in range(200):
+            torch.distributed.all_reduce(torch.zeros(10), async_op=rank == 1)
+    if (task, rank) in (("fail", 1), ("fail first", 0), ("fail at work", 1)):
         raise ModelError("weights: not found")
     if task == "die" and rank == 1:
         os.kill(os.getpid(), 9)
-    (folder / f"{rank}.txt").write_text(str(met))
+    told = _pass(together, float(rank)) if task == "pass" else met
+    (folder / f"{rank}.txt").write_text(str(told))
     (folder / f"{rank}.pid").write_text(str(os.getpid()))
-    if task != "meet":
+    if task not in ("meet", "pass"):
         time.sleep(60)
+
+
+def _pass(together: Distribution, own: float) -> list[float]:
+    """Buffers after a pass of a model whose one buffer is this process's own."""
+    model = torch.nn.Linear(1, 1)
+    model.register_buffer("own", torch.zeros(1))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", FutureWarning)
+        placed, _ = together.place(model, lambda weights: torch.optim.SGD(weights, lr=1.0))
+    model.own.fill_(own)
+    placed(torch.ones(1, 1))
+    return [buffer.item() for buffer in model.buffers()]
 
 
 if __name__ == "__main__":

@@ -29,10 +29,17 @@ def test_two_processes_meet(tmp_path: Path) -> None:
     assert [(tmp_path / f"{rank}.txt").read_text() for rank in (0, 1)] == ["[0, 1]"] * 2
 
 
+def test_no_pass_waits_for_another_processs_buffers(tmp_path: Path) -> None:
+    """Processes make different numbers of passes; no warning of torch's comes either."""
+    launch("tests.spa.launched", [str(tmp_path), "pass"], TWO)
+    assert [(tmp_path / f"{rank}.txt").read_text() for rank in (0, 1)] == ["[0.0]", "[1.0]"]
+
+
 @pytest.mark.parametrize(
     ("task", "said"),
     [
         ("fail", r"process 1 of 2 ended with exit code 1 \(.*weights: not found\); wanted 0"),
+        ("fail at work", r"process 1 of 2 ended with exit code 1 \(.*weights: not found\); wanted 0"),
         ("die", r"process 1 of 2 ended with exit code -9"),
     ],
 )
