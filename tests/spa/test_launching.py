@@ -39,7 +39,10 @@ def test_no_pass_waits_for_another_processs_buffers(tmp_path: Path) -> None:
     ("task", "said"),
     [
         ("fail", r"process 1 of 2 ended with exit code 1 \(.*weights: not found\); wanted 0"),
-        ("fail at work", r"process 1 of 2 ended with exit code 1 \(.*weights: not found\); wanted 0"),
+        (
+            "fail at work",
+            r"process 1 of 2 ended with exit code 1 \(.*weights: not found\); wanted 0",
+        ),
         ("die", r"process 1 of 2 ended with exit code -9"),
     ],
 )
