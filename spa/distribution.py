@@ -44,7 +44,8 @@ class Distribution:
             mixed_precision="bf16" if bfloat16 else "no",
         )
         self.count: int = self._accelerator.num_processes
-        if distributed.is_initialized():  # threads that talk to others abort an interpreter that has gone
+        if distributed.is_initialized():
+            # its threads need the interpreter, and abort a process whose interpreter has gone
             atexit.register(distributed.destroy_process_group)
         self.first: bool = self._accelerator.is_main_process
         self.sharded = sharded
