@@ -19,7 +19,7 @@ import yaml
 from safetensors.numpy import save_file
 
 from spa.audit import audit
-from spa.audit.digests import Digests
+from spa.audit.hashes import Digests
 from spa.dag import Stage, Tree, read_raw_params, read_stages
 from spa.files import read_table, write_json, write_table
 from spa.judging import make_pairs, make_scores

@@ -8,8 +8,8 @@ from collections import defaultdict
 from collections.abc import Mapping
 from typing import Any
 
-from spa.audit.digests import Digests, locked
 from spa.audit.findings import Findings
+from spa.audit.hashes import Digests, locked
 from spa.dag import Stage, Tree, read_raw_params
 from spa.errors import ArtefactError
 from spa.layout import Layout

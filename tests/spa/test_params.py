@@ -4,20 +4,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
-from spa.annotators import AlpacaEval
-from spa.contract import DEFAULT_CHECKS, DEFAULT_GATES, Check, Gate
 from spa.errors import ParamsError
-from spa.param_files import check_params, load_compute, load_params
+from spa.param_files import check_params, load_params
 
 ROOT = Path(__file__).parents[2]
-
-
-@pytest.fixture
-def raw() -> dict[str, Any]:
-    loaded: dict[str, Any] = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
-    return loaded
 
 
 def test_the_params_that_ship_are_valid_and_the_starter_preset_is_them() -> None:
@@ -149,48 +140,6 @@ def test_a_broken_file_is_one_line(text: str, message: str, tmp_path: Path) -> N
     assert "\n" not in str(raised.value)
 
 
-def test_options_of_vllm_change_no_answers(tmp_path: Path) -> None:
-    file = tmp_path / "compute.yaml"
-    file.write_text("vllm: {options: {max_model_len: 4096}}")
-    assert load_compute(file).vllm.options == {"max_model_len": 4096}
-    file.write_text("vllm: {options: {quantization: fp8, trust_remote_code: true}}")
-    with pytest.raises(ParamsError, match=r"vllm.options: .*quantization, trust_remote_code"):
-        load_compute(file)
-
-
-def test_options_of_vllm_can_be_handed_on(tmp_path: Path) -> None:
-    file = tmp_path / "compute.yaml"
-    for value in ("2026-01-01", ".nan"):
-        file.write_text(f"vllm: {{options: {{max_model_len: {value}}}}}\n")
-        with pytest.raises(ParamsError, match=r"vllm\.options: .* wanted values that JSON has"):
-            load_compute(file)
-
-
-def test_shards_take_several_processes(tmp_path: Path) -> None:
-    file = tmp_path / "compute.yaml"
-    file.write_text("{processes: 2, shard: true}")
-    assert load_compute(file).shard
-    file.write_text("{shard: true, launcher: {command: srun torchrun, processes: 16}}")
-    assert (load_compute(file).processes, load_compute(file).training_processes) == (1, 16)
-    for command, named in (("torchrun 'a", "No closing quotation"), ("", "found none")):
-        file.write_text(f'launcher: {{command: "{command}"}}')
-        with pytest.raises(ParamsError, match=rf"launcher.command: .*{named}"):
-            load_compute(file)
-    file.write_text("launcher: {processes: 16}")
-    with pytest.raises(ParamsError, match=r"launcher: .*wanted a command beside processes"):
-        load_compute(file)
-    file.write_text("shard: true")
-    with pytest.raises(ParamsError, match=r"shard: found True, .*wanted processes of 2 or more"):
-        load_compute(file)
-
-
-def test_compute_is_found_out_where_nothing_is_said(tmp_path: Path) -> None:
-    assert load_compute(tmp_path / "compute.yaml").device is None
-    (tmp_path / "compute.yaml").write_text("generate_batch: 0\nfoo: 1")
-    with pytest.raises(ParamsError, match=r"generate_batch: found 0.*foo: unknown key"):
-        load_compute(tmp_path / "compute.yaml")
-
-
 def test_round_zero_has_a_seed_or_a_policy_and_not_both(raw: dict[str, Any]) -> None:
     raw["split"]["seed_pairs"] = 0
     assert [f.split(":")[0] for f in check_params(raw)[1]] == ["split.seed_pairs"]
@@ -209,112 +158,8 @@ def test_a_round_starts_from_an_earlier_one_or_the_rival(raw: dict[str, Any]) ->
     ]
 
 
-@pytest.mark.parametrize(
-    ("evaluate", "fault"),
-    [
-        ({"annotator": "llm"}, "evaluate.llm: missing"),
-        ({"annotator": ["rubric", "reward_model"]}, "evaluate.reward_model: missing"),
-        ({"annotator": ["rubric", "rubric"]}, "evaluate.annotator: found ['rubric', 'rubric']"),
-        ({"annotator": "recorded"}, "evaluate.recorded: missing"),
-        ({"annotator": "recorded", "recorded": "a.json"}, "evaluate.recorded: found 'a.json'"),
-        ({"annotator": "gpt"}, "evaluate.annotator"),
-        ({"against": "reference"}, "evaluate.against: found 'reference'; wanted split.instruct"),
-        ({"regression_data": "df.csv"}, "evaluate.regression_data: found 'df.csv'"),
-    ],
-)
-def test_an_annotator_needs_what_it_works_with(
-    raw: dict[str, Any], evaluate: dict[str, Any], fault: str
-) -> None:
-    raw["evaluate"] |= evaluate
-    _, faults = check_params(raw)
-    assert faults[0].startswith(fault)
-
-
 @pytest.mark.parametrize("key", ["²", "01", "x", "-1"])
 def test_a_round_is_a_plain_number(raw: dict[str, Any], key: str) -> None:
     raw["rounds"][key] = raw["rounds"].pop("2")
     _, faults = check_params(raw)
     assert f'rounds.{key}: found {key!r}, wanted a number from "1" in quotes' in faults
-
-
-@pytest.mark.parametrize("device", ["foo", "meta", "cuda:x", "cuda:0", "cpu", "mps"])
-def test_a_device_is_one_that_computes(tmp_path: Path, device: str) -> None:
-    file = tmp_path / "compute.yaml"
-    file.write_text(f"device: {device}\n")
-    if device in ("cuda:0", "cpu", "mps"):
-        assert load_compute(file).device == device
-        return
-    with pytest.raises(ParamsError, match=r"compute\.yaml: device"):
-        load_compute(file)
-
-
-@pytest.mark.parametrize("name", ["recorded", "regression_data"])
-@pytest.mark.parametrize("file", ["mine.json", "data/raw/annotations/../../mine.json"])
-def test_what_evaluations_read_lies_where_dvc_looks(
-    raw: dict[str, Any], name: str, file: str
-) -> None:
-    raw["evaluate"] |= {name: file}
-    _, faults = check_params(raw)
-    assert faults == [
-        f"evaluate.{name}: found {file!r}; wanted a file under data/raw/annotations/, which "
-        "evaluations depend on"
-    ]
-
-
-def test_annotators_keep_their_order_and_recorded_ones_cannot_be_asked(raw: dict[str, Any]) -> None:
-    raw["evaluate"] |= {"annotator": ["recorded", "llm"], "llm": "data/base/policy"}
-    raw["evaluate"]["recorded"] = "data/raw/annotations/a.json"
-    params, _ = check_params(raw)
-    assert params is not None
-    assert params.evaluate.annotators == ["recorded", "llm"]
-    assert params.evaluate.asked == "llm"
-
-
-def test_a_check_or_gate_that_is_not_named_has_its_default(raw: dict[str, Any]) -> None:
-    """A params.yaml from before a check was made gets it, and `off` ends it."""
-    raw["filter"] = {
-        "checks": {"tie": {"action": "off"}},
-        "gates": {"distinct_2": {"action": "warn", "low": 0.5}},
-    }
-    raw["rounds"]["2"]["filter"] = {"gates": {"margin_std": {"action": "off"}}}
-    params, _ = check_params(raw)
-    assert params is not None
-    assert params.filter.checks == {**DEFAULT_CHECKS, "tie": Check(action="off")}
-    assert params.filter.gates["distinct_2"] == Gate(action="warn", low=0.5)
-    assert params.filter.gates["chosen_longer"] == DEFAULT_GATES["chosen_longer"]
-    assert params.for_round(2).filter.gates["margin_std"].action == "off"
-    del raw["filter"]
-    params, _ = check_params(raw)
-    assert params is not None
-    assert params.filter.checks == DEFAULT_CHECKS
-    raw["filter"] = {"gates": {"chosen_longer": {"action": "drop"}}}
-    assert check_params(raw)[1][0].startswith("filter.gates.chosen_longer.action: found 'drop'")
-
-
-@pytest.mark.parametrize(
-    ("name", "check", "said"),
-    [
-        ("identical", {"action": "drop", "limit": 0.5}, "identical has no limit"),
-        ("tie", {"action": "drop", "side": "chosen"}, "tie looks at both answers"),
-    ],
-)
-def test_a_check_takes_nothing_that_would_change_nothing(
-    raw: dict[str, Any], name: str, check: dict[str, Any], said: str
-) -> None:
-    raw["filter"]["checks"][name] = check
-    assert any(said in fault for fault in check_params(raw)[1])
-
-
-def test_all_faults_of_the_checks_are_named_at_once(raw: dict[str, Any]) -> None:
-    raw["filter"]["checks"] |= {
-        "identical": {"action": "drop", "limit": 0.5},
-        "tie": {"action": "drop", "side": "chosen"},
-    }
-    faults = " ".join(check_params(raw)[1])
-    assert "identical has no limit" in faults
-    assert "tie looks at both answers" in faults
-
-
-def test_annotations_are_signed_by_the_config_and_another_model() -> None:
-    assert AlpacaEval().signature == "weighted_alpaca_eval_gpt4_turbo"
-    assert AlpacaEval(config="judges/mine", model="small").signature == "mine of small"
