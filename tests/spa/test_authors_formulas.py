@@ -8,6 +8,7 @@ threshold is the value that one pair in ten falls below, whatever the window.
 import math
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -30,9 +31,8 @@ SETTINGS = Train(
 COUNT, SEED = 160, 7
 
 
-def _logits(folder: Path, sequence: TokenSequence) -> np.ndarray:
+def _logits(model: Any, sequence: TokenSequence) -> np.ndarray:
     """Of the answer's tokens, one after another, (tokens, vocabulary)."""
-    model = load_policy(folder, Compute(device="cpu")).model.double()
     ids = torch.tensor([[*sequence.prompt, *sequence.answer]])
     with torch.no_grad():
         logits = model(input_ids=ids).logits[0]
@@ -50,14 +50,15 @@ class _Authors:
     """What their formulas make of pairs, under two models that stay as they are."""
 
     def __init__(self, policy: Path, reference: Path, pairs: list[TokenPair]) -> None:
-        self._models = policy, reference
+        load = (load_policy(folder, Compute(device="cpu")) for folder in (policy, reference))
+        self._models = [one.model.double() for one in load]
         self.known = {pair.pair_id: self._sides(pair) for pair in pairs}
 
     def _sides(self, pair: TokenPair) -> list[tuple[float, float, float]]:
         """Of chosen and rejected: log-probability by policy, reference and their mixture."""
         found = []
         for sequence in (pair.chosen, pair.rejected):
-            ours, theirs = (_logits(folder, sequence) for folder in self._models)
+            ours, theirs = (_logits(model, sequence) for model in self._models)
             mixed = MIX * ours + (1 - MIX) * theirs
             answer = list(sequence.answer)
             found.append(tuple(_answer_logp(logits, answer) for logits in (ours, theirs, mixed)))

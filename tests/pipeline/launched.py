@@ -1,6 +1,6 @@
 """What tests start in two processes: each meets the other, then does as it is told.
 
-python -m tests.spa.launched FOLDER TASK
+python -m tests.pipeline.launched FOLDER TASK
 """
 
 import os

@@ -14,6 +14,7 @@ from spa.errors import TrainingError
 from spa.launching import launch
 from tests.spa.test_processes import _lives, _wait, _with_path
 
+pytestmark = pytest.mark.slow
 ROOT = Path(__file__).parents[2]
 LOOPBACK = "0100007F"
 TWO = Compute(device="cpu", processes=2)
@@ -25,13 +26,13 @@ def _places(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_two_processes_meet(tmp_path: Path) -> None:
-    launch("tests.spa.launched", [str(tmp_path), "meet"], TWO)
+    launch("tests.pipeline.launched", [str(tmp_path), "meet"], TWO)
     assert [(tmp_path / f"{rank}.txt").read_text() for rank in (0, 1)] == ["[0, 1]"] * 2
 
 
 def test_no_pass_waits_for_another_processs_buffers(tmp_path: Path) -> None:
     """Processes make different numbers of passes; no warning of torch's comes either."""
-    launch("tests.spa.launched", [str(tmp_path), "pass"], TWO)
+    launch("tests.pipeline.launched", [str(tmp_path), "pass"], TWO)
     assert [(tmp_path / f"{rank}.txt").read_text() for rank in (0, 1)] == ["[0.0]", "[1.0]"]
 
 
@@ -48,13 +49,13 @@ def test_no_pass_waits_for_another_processs_buffers(tmp_path: Path) -> None:
 )
 def test_one_that_ends_badly_ends_all_and_is_told(tmp_path: Path, task: str, said: str) -> None:
     with pytest.raises(TrainingError, match=said):
-        launch("tests.spa.launched", [str(tmp_path), task], TWO)
+        launch("tests.pipeline.launched", [str(tmp_path), task], TWO)
     assert not any(_lives(int(file.read_text())) for file in tmp_path.glob("*.pid"))
 
 
 def test_where_the_first_fails_its_exit_code_is_this_ones(tmp_path: Path) -> None:
     with pytest.raises(SystemExit) as stop:
-        launch("tests.spa.launched", [str(tmp_path), "fail first"], TWO)
+        launch("tests.pipeline.launched", [str(tmp_path), "fail first"], TWO)
     assert stop.value.code == 1
 
 
@@ -64,7 +65,7 @@ def waiting(tmp_path: Path) -> Iterator[list[int]]:
     code = (
         "from spa.compute import Compute\n"
         "from spa.launching import launch\n"
-        f"launch('tests.spa.launched', [{str(tmp_path)!r}, 'wait'], "
+        f"launch('tests.pipeline.launched', [{str(tmp_path)!r}, 'wait'], "
         "Compute(device='cpu', processes=2))"
     )
     launching = subprocess.Popen([sys.executable, "-c", code], cwd=ROOT, env=_with_path(ROOT))
