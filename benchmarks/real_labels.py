@@ -25,6 +25,7 @@ from sklearn.preprocessing import StandardScaler
 from spa.annotation.annotator import Answer, Comparison, log_odds
 from spa.annotation.llm import LlmAnnotator
 from spa.compute import Compute
+from spa.encoding import Encoder
 from spa.files import read_json, write_json
 from spa.heldout import pair_sequences
 from spa.importing.pairs import read_pairs
@@ -142,15 +143,6 @@ def _piece(
 
 def _train(policy: Policy, pairs: Sequence[Pair], compute: Compute, split: int) -> Policy:
     """One epoch of DPO from and against the base."""
-    encoder = policy.encoder
-    tokens = [
-        TokenPair(
-            pair.pair_id,
-            encoder.sequence(pair.prompt, pair.chosen, pair.chosen_finish_reason),
-            encoder.sequence(pair.prompt, pair.rejected, pair.rejected_finish_reason),
-        )
-        for pair in pairs
-    ]
     trainer = Trainer(
         policy.model,
         RECIPE,
@@ -159,8 +151,20 @@ def _train(policy: Policy, pairs: Sequence[Pair], compute: Compute, split: int) 
         load_reference=lambda: policy.model,  # never asked for: lambda is 0
         token_budget=compute.score_tokens,
     )
-    trainer.train(tokens, lambda rows: None)
+    trainer.train(token_pairs(policy.encoder, pairs), lambda rows: None)
     return policy
+
+
+def token_pairs(encoder: Encoder, pairs: Sequence[Pair]) -> list[TokenPair]:
+    """Pairs as the trainer takes them."""
+    return [
+        TokenPair(
+            pair.pair_id,
+            encoder.sequence(pair.prompt, pair.chosen, pair.chosen_finish_reason),
+            encoder.sequence(pair.prompt, pair.rejected, pair.rejected_finish_reason),
+        )
+        for pair in pairs
+    ]
 
 
 def _implicit(
