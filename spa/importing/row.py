@@ -68,7 +68,7 @@ class Row:
     def missing(self, field: str, wanted: str) -> NoReturn:
         names = [name if name.isprintable() else repr(name) for name in self.fields]
         found = ", ".join(names)[:200] or "no fields"
-        self.fail(field, f"missing (found {found})", wanted)
+        self.fail(field, f"missing (found {found})", f"{wanted}, in a field of this name")
 
 
 def all_of(*reads: Callable[[], Any]) -> list[Any]:

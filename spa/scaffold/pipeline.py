@@ -43,6 +43,7 @@ class Scaffold:
         written: its files, new or extended, as names relative to it.
         kept: files that were there and stay as they were.
         repository: whether a git repository was made.
+        ignored: copies that git ignores, so that clones will lack them.
         pairs: what was read of the user's pairs, if a file was given.
         sizes: the numbers that were fitted to it, by key.
         open: commits that params.yaml leaves open.
@@ -52,6 +53,7 @@ class Scaffold:
     written: list[str]
     kept: list[str]
     repository: bool
+    ignored: list[str]
     pairs: Imported | None
     sizes: dict[str, int]
     open: list[Pin]
@@ -69,8 +71,8 @@ def lay_out(
         model: `base.source`.
 
     Raises:
-        SpaError: files are in the way, the pairs cannot be read, or the model is no source. Then
-            nothing has been written.
+        SpaError: files are in the way, git would ignore them, the pairs cannot be read, or the
+            model is no source. Then nothing has been written.
     """
     layout = Layout(folder.resolve())
     read = _read(pairs) if pairs else None
@@ -86,6 +88,7 @@ def lay_out(
     params, raw = _params(name, values)
     new, kept = _unopposed(layout, _contents(layout, params), copies)
     repository = not _in_git(layout.root)
+    ignored = [] if repository else _ignored(layout, new, copies)
     for path, content in new.items():
         with replace_file(layout.root / path) as temporary:
             temporary.write_text(content, encoding="utf-8")
@@ -95,7 +98,7 @@ def lay_out(
     if repository:
         _git(layout.root, "init", "--quiet")
     written = sorted([*new, *map(layout.show, copies)])
-    return Scaffold(layout, written, kept, repository, read, fitted, open_pins(raw))
+    return Scaffold(layout, written, kept, repository, ignored, read, fitted, open_pins(raw))
 
 
 def _read(pairs: Path) -> Imported:
@@ -173,18 +176,44 @@ def _shown(layout: Layout, paths: Collection[str]) -> list[str]:
     return sorted({code if path.startswith(f"{code}/") else path for path in paths})
 
 
+def _ignored(layout: Layout, files: Collection[str], copies: Collection[Path]) -> list[str]:
+    """The copies that git ignores; DVC reads no file of the pipeline's own that it ignores."""
+    paths = [*(str(layout.root / path) for path in files), *map(str, copies)]
+    asked = "\0".join(paths)
+    done = _git(_existing(layout.root), "check-ignore", "--stdin", "-z", check=False, stdin=asked)
+    hidden = [layout.show(Path(path)) for path in done.stdout.split("\0") if path]
+    own = _shown(layout, set(files) & set(hidden))
+    if own:
+        raise ParamsError(
+            f"{layout.root}: git ignores {', '.join(own)}; wanted them in git; nothing was "
+            f"written; mend .gitignore (`git check-ignore -v {own[0]}` names the line) or take "
+            "another folder"
+        )
+    return hidden
+
+
+def _existing(folder: Path) -> Path:
+    return next(place for place in (folder, *folder.parents) if place.is_dir())
+
+
 def _in_git(folder: Path) -> bool:
-    here = next(place for place in (folder, *folder.parents) if place.is_dir())
-    return _git(here, "rev-parse", "--is-inside-work-tree", check=False)
+    done = _git(_existing(folder), "rev-parse", "--is-inside-work-tree", check=False)
+    return done.returncode == 0
 
 
-def _git(folder: Path, *arguments: str, check: bool = True) -> bool:
+def _git(
+    folder: Path, *arguments: str, check: bool = True, stdin: str | None = None
+) -> "subprocess.CompletedProcess[str]":
     try:
         done = subprocess.run(
-            ["git", "-C", str(folder), *arguments], capture_output=True, text=True, check=False
+            ["git", "-C", str(folder), *arguments],
+            input=stdin,
+            capture_output=True,
+            text=True,
+            check=False,
         )
     except FileNotFoundError as error:
         raise SpaError("git: not found; DVC versions files beside git; install it") from error
     if check and done.returncode:
         raise SpaError(f"{folder}: git {arguments[0]} failed ({' '.join(done.stderr.split())})")
-    return done.returncode == 0
+    return done

@@ -1,5 +1,6 @@
 """Tool `init`: a pipeline in a repository of one's own."""
 
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -33,7 +34,8 @@ def main(folder: Folder, pairs: Pairs = None, model: Model = None, preset: Prese
     The code stays in the installed package; data/code lists its hashes, stage by stage, so that
     another version runs again what it changes (`spa lock`). With --pairs the numbers of preset
     `own` are fitted to the file. Nothing is overwritten: where a file is in the way, nothing is
-    written. `.gitignore` and `.dvcignore` get the lines that they lack.
+    written, nor where git would ignore what is. `.gitignore` and `.dvcignore` get the lines that
+    they lack.
     """
     from spa.scaffold import lay_out
 
@@ -51,6 +53,8 @@ def report(made: "Scaffold") -> list[str]:
         lines.append(f"init: {', '.join(made.kept)} were there and stay as they are")
     if made.repository:
         lines.append("init: made a git repository")
+    if made.ignored:
+        lines.append(f"init: git ignores {', '.join(made.ignored)}: a clone will be without")
     if made.pairs:
         lines.append(f"init: {made.pairs.summary('pairs')}")
     if made.sizes:
@@ -62,7 +66,7 @@ def report(made: "Scaffold") -> list[str]:
 
 def following(made: "Scaffold", folder: Path) -> list[str]:
     """The next three commands."""
-    away = [] if folder.resolve() == Path.cwd() else [f"cd {folder}"]
+    away = [] if folder.resolve() == Path.cwd() else [f"cd {shlex.quote(str(folder))}"]
     pin = ["spa preset --resolve"] if made.open else []
     last = ["spa doctor", "spa plan", "dvc repro"] if not (away or pin) else ["spa doctor"]
     return [*away, *pin, *last, "dvc repro"][:3]

@@ -168,6 +168,29 @@ def test_a_users_own_git_and_dvc_settings_stay(tmp_path: Path) -> None:
     assert not any("DVC cannot say" in note for note in plan.notes)
 
 
+def _repository(folder: Path, ignored: str) -> Path:
+    subprocess.run(["git", "init", "-q", str(folder)], check=True)
+    (folder / ".gitignore").write_text(ignored)
+    return folder
+
+
+def test_what_git_would_ignore_is_refused_and_nothing_written(tmp_path: Path) -> None:
+    """DVC finds no pipeline in a dvc.yaml that git ignores, and a clone has no lists of code."""
+    mine = _repository(tmp_path / "mine", "data/\n*.yaml\n!dvc.yaml\n")
+    before = _files(mine)
+    named = r"git ignores data/code, data/raw/README.md, .*, params.yaml; .*nothing was written"
+    for folder in (mine, mine / "below"):
+        with pytest.raises(ParamsError, match=named):
+            lay_out(folder)
+    assert _files(mine) == before
+
+
+def test_pairs_that_git_ignores_are_told(tmp_path: Path) -> None:
+    pairs = write_csv(tmp_path / "my pairs.csv", 60)
+    made = lay_out(_repository(tmp_path / "mine", "*.csv\n"), pairs=pairs)
+    assert made.ignored == ["data/raw/my pairs.csv"]
+
+
 def test_prompts_are_shared_out_whole() -> None:
     assert sizes(300) == {
         "split.seed_pairs": 60,

@@ -1,5 +1,6 @@
 """Tools `init` and `lock` as commands: what they say, and what they refuse."""
 
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
@@ -44,6 +45,15 @@ def test_an_open_commit_comes_first(spa: Spa) -> None:
 
 def test_in_this_folder_there_is_no_need_to_change_it(spa: Spa) -> None:
     assert _next(spa("init", ".")[1]) == ["spa doctor", "spa plan", "dvc repro"]
+
+
+def test_what_it_says_can_be_typed_and_ignored_pairs_are_named(spa: Spa, tmp_path: Path) -> None:
+    write_csv(tmp_path / "mine.csv", 60)
+    subprocess.run(["git", "init", "-q", "."], check=True)
+    (tmp_path / ".gitignore").write_text("*.csv\n")
+    out = spa("init", "a new one", "--pairs", "mine.csv")[1]
+    assert _next(out)[0] == "cd 'a new one'"
+    assert "init: git ignores data/raw/mine.csv: a clone will be without\n" in out
 
 
 def test_a_second_time_is_refused_in_one_line(spa: Spa) -> None:

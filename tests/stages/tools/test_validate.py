@@ -47,7 +47,7 @@ def test_an_error_in_a_row_is_exit_code_1_and_still_a_report(
     assert [line.split() for line in lines[1:3]] == [["rows", "9"], ["usable", "pairs", "1"]]
     assert "error        8  chosen: wanted text" in out
     assert "in row 2, row 3, row 4, row 5, row 6 and 3 more" in out
-    assert "row 2: missing (found prompt, chosen); wanted an answer, as text or messages" in out
+    assert "row 2: missing (found prompt, chosen); wanted an answer, as text or messages, in" in out
     assert "`spa split` stops at the first" in out
     assert "\0" not in out
 
