@@ -26,7 +26,7 @@ from spa.models import Policy
 from spa.preference import best_against_worst, preference_probability
 from spa.records import JudgedPair, Message, Pair, Prompt, Response, content_hash, pair_hash
 
-Ask = str | list[Message]
+Ask = str | Sequence[Message] | Sequence[dict[str, str]]
 """A prompt: the text of one user turn, or a conversation."""
 Device = str | None
 """`cpu`, `cuda`, `cuda:1` or `mps`."""
@@ -181,4 +181,5 @@ def _pair(prompt: Prompt, chosen: str, rejected: str, margin: float, beta: float
 
 
 def _prompt(number: int, prompt: Ask) -> Prompt:
-    return prompt_of(Row("prompts", number, {"prompt": prompt}))
+    turns = prompt if isinstance(prompt, str) else list(prompt)
+    return prompt_of(Row("prompts", number, {"prompt": turns}))

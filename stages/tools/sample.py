@@ -1,6 +1,7 @@
 """Tool `sample`: a round's answers beside the base's."""
 
 from collections.abc import Callable, Iterable, Iterator
+from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -59,14 +60,13 @@ def main(
         )
         given = _given(here, prompt or [], file)
         if as_json:
-            asked = given if given is not None else [_ask(here, q) for q in _questions()]
+            asked = given if given is not None else [*_typed(here)]
             _print_json(round, asked, answer(asked))
         elif given is not None:
             _print(given, answer(given))
         else:
-            for question in _questions():
-                one = [_ask(here, question)]
-                _print(one, answer(one))
+            for one in _typed(here):
+                _print([one], answer([one]))
 
 
 def _sampler(
@@ -111,32 +111,34 @@ def _given(here: Context, questions: Iterable[str], file: Path | None) -> "list[
     """The prompts of the command line, each once; None where it has none."""
     from spa.importing.prompts import read_prompts
 
-    asked = [_ask(here, question) for question in questions]
+    asked = [_ask(here, "--prompt", *numbered) for numbered in enumerate(questions, 1)]
     if file is not None:
         asked += read_prompts(str(file), Path.cwd(), system=here.params.split.system)
     return list({prompt.prompt_id: prompt for prompt in asked}.values()) or None
 
 
-def _ask(here: Context, question: str) -> "Prompt":
+def _ask(here: Context, place: str, number: int, question: str) -> "Prompt":
     from spa.importing.prompts import prompt_of
     from spa.importing.row import Row
 
-    return prompt_of(Row("--prompt", 1, {"prompt": question}), here.params.split.system)
+    return prompt_of(Row(place, number, {"prompt": question}), here.params.split.system)
 
 
-def _questions() -> Iterator[str]:
-    """Lines of the standard input; a person is asked for each."""
+def _typed(here: Context) -> "Iterator[Prompt]":
+    """Lines of the standard input that are not blank; a person is asked for each."""
     import sys
 
     asking = sys.stdin.isatty()
-    while True:
+    for number in count(1):
         if asking:
             print("question (empty ends): ", end="", file=sys.stderr, flush=True)
         line = sys.stdin.readline()
+        if asking and not line:
+            print(file=sys.stderr)  # the shell's prompt gets a line of its own
         if not line or (asking and not line.strip()):
             return
         if line.strip():
-            yield line.strip()
+            yield _ask(here, "standard input", number, line.strip())
 
 
 def _rows(prompts: "list[Prompt]", answers: "list[Response]") -> "Iterator[list[Response]]":

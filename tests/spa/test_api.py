@@ -52,8 +52,10 @@ def test_the_label_follows_the_reward(tiny_folder: Path, other_folder: Path) -> 
 def test_messages_are_prompts_too_and_bad_ones_are_named(
     tiny_folder: Path, other_folder: Path
 ) -> None:
-    turns: list[spa.api.Message] = [{"role": "user", "content": ASK}]
-    one, two = spa.score([(ASK, "Yeast."), (turns, "Yeast.")], tiny_folder, other_folder)
+    turns = [{"role": "user", "content": ASK}]  # as a caller writes it, without a type of ours
+    asked = [(ASK, "Yeast."), (turns, "Yeast."), (tuple(turns), "Yeast.")]
+    one, two, three = spa.score(asked, tiny_folder, other_folder)
+    assert two == three
     assert one.tokens == two.tokens
     assert one.reward == pytest.approx(two.reward, abs=1e-4)
     assert one.policy_logp == pytest.approx(two.policy_logp, abs=1e-4)

@@ -32,8 +32,10 @@ def sample(
         shutil.copytree(folder, layout.policy(name))
     monkeypatch.chdir(layout.root)
 
-    def call(*arguments: str, stdin: str = "") -> tuple[int, str, str]:
-        monkeypatch.setattr("sys.stdin", io.StringIO(stdin))
+    def call(*arguments: str, stdin: str = "", person: bool = False) -> tuple[int, str, str]:
+        typed = io.StringIO(stdin)
+        monkeypatch.setattr(typed, "isatty", lambda: person)
+        monkeypatch.setattr("sys.stdin", typed)
         with pytest.raises(SystemExit) as stop:
             run(["sample", *arguments])
         return int(stop.value.code or 0), *capsys.readouterr()
@@ -87,6 +89,25 @@ def test_what_is_missing_is_one_line(sample: Sample) -> None:
     assert "dvc repro" in error
     assert sample("--round", "9", *ASK)[0] == 1
     assert sample(*ASK)[0] == 2
+
+
+def test_a_question_that_is_none_is_named_by_its_place(sample: Sample) -> None:
+    code, _, error = sample("--round", "1", *ASK, "--prompt", " ")
+    assert (code, error.count("\n")) == (1, 1)
+    assert error.startswith("error: --prompt, row 2, field 'prompt': found nothing but blanks")
+    code, out, error = sample("--round", "1", stdin="Why?\n\nWhat\0?\n")
+    assert (code, error.count("\n")) == (1, 1)
+    assert out.startswith("Why?\n  base ")
+    assert error.startswith("error: standard input, row 3, field 'prompt': found a NUL character")
+
+
+@pytest.mark.parametrize(("end", "after"), [("\n", ""), ("", "\n")])
+def test_a_person_is_asked_until_an_empty_line_or_the_end(
+    sample: Sample, end: str, after: str
+) -> None:
+    code, out, error = sample("--round", "1", stdin=f"Why?\n{end}", person=True)
+    assert (code, error) == (0, "question (empty ends): " * 2 + after)
+    assert out.count("  base ") == 1
 
 
 def test_a_terminal_obeys_no_answer() -> None:
