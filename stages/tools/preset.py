@@ -41,6 +41,8 @@ def main(
         written = write_preset(layout, preset(name), force=force)
         shown = ", ".join(layout.show(path) for path in written)
         print(f"preset: wrote {shown}" if shown else f"preset: params.yaml is {name} already")
+        if not layout.dvc_yaml.exists():
+            print(f"preset: no pipeline is here: `spa init DIR --preset {name}` makes one with it")
     raw = read_params(layout.params)[0]
     pins = open_pins(raw)
     if not resolve:

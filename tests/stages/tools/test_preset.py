@@ -32,8 +32,9 @@ def test_it_writes_into_this_folder_and_says_which_commits_are_open(
     code, out, error = spa("zephyr-7b")
     assert (code, error) == (0, "")
     assert (tmp_path / "params.yaml").read_text() == preset("zephyr-7b").text
-    first, *rest = out.splitlines()
+    first, second, *rest = out.splitlines()
     assert first == "preset: wrote params.yaml, rubric.py"
+    assert "no pipeline is here: `spa init DIR --preset zephyr-7b` makes one" in second
     assert [line.split()[1] for line in rest] == ["base.source", "split.source"]
     assert all(line.endswith("`spa preset --resolve`") for line in rest)
     assert spa("zephyr-7b")[1].startswith("preset: params.yaml is zephyr-7b already")
@@ -45,7 +46,7 @@ def test_it_writes_into_the_pipeline_around(
     (tmp_path / "dvc.yaml").write_text("{}")
     (tmp_path / "below").mkdir()
     monkeypatch.chdir(tmp_path / "below")
-    assert spa("starter")[0] == 0
+    assert spa("starter")[:2] == (0, "preset: wrote params.yaml\n")
     assert (tmp_path / "params.yaml").exists()
 
 
