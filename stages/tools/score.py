@@ -31,11 +31,12 @@ def main(file: File, policy: Policy, reference: Reference, out: Out, as_json: Js
     from spa.importing.answers import read_answers
     from spa.layout import Layout
     from spa.param_files import load_compute
-    from spa.user_rows import write_rows
+    from spa.user_rows import check_place, write_rows
     from stages._terminal import plain
 
     compute = load_compute(Layout.near().compute)
     answers = read_answers(str(file), Path.cwd())
+    check_place(out, file)
     scores = score_answers(answers, policy, reference, compute)
     mixed = len({type(a.row.fields["prompt"]) for a in answers}) > 1
     rows = [

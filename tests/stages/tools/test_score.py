@@ -2,6 +2,8 @@
 
 import copy
 import json
+import os
+import stat
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -44,12 +46,18 @@ def score(
 ) -> Score:
     """`spa score` on rows written to answers.jsonl, called in this process."""
 
-    def call(rows: list[dict[str, Any]], policy: Path, reference: Path, *more: str) -> Done:
+    def call(
+        rows: list[dict[str, Any]],
+        policy: Path,
+        reference: Path,
+        *more: str,
+        out: str = "out/scored.parquet",
+    ) -> Done:
         monkeypatch.chdir(tmp_path)
         Path("answers.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
         models = ["--policy", str(policy), "--reference", str(reference)]
         with pytest.raises(SystemExit) as stop:
-            run(["score", "answers.jsonl", *models, "--out", "out/scored.parquet", *more])
+            run(["score", "answers.jsonl", *models, "--out", out, *more])
         return Done(int(stop.value.code or 0), *capsys.readouterr())
 
     return call
@@ -129,6 +137,30 @@ def test_a_folder_as_the_file_to_write_is_refused_before_anything_is_read(
     done = score(ROWS, tmp_path / "no-model", tiny_folder)
     assert done.code == 2
     assert "is a directory" in done.error
+
+
+@pytest.mark.parametrize(
+    ("out", "found"),
+    [
+        ("/proc/scored.parquet", "/proc/scored.parquet: cannot be written ("),
+        ("file/scored.parquet", "file/scored.parquet: cannot be written ("),
+        ("a" * 250, "cannot be written (File name too long)"),
+        ("answers.jsonl", "answers.jsonl: is the file that the rows are read from"),
+        ("pipe", "pipe: is no regular file"),
+    ],
+)
+def test_a_place_that_cannot_be_written_is_refused_before_the_models_are_loaded(
+    score: Score, tmp_path: Path, out: str, found: str
+) -> None:
+    (tmp_path / "file").touch()
+    os.mkfifo(tmp_path / "pipe")
+    done = score(ROWS, tmp_path / "no-model", tmp_path / "no-model", out=out)
+    assert done.code == 1
+    assert found in done.error
+    assert done.error.count("\n") == 1
+    assert (tmp_path / "answers.jsonl").read_text().count("\n") == len(ROWS)
+    assert stat.S_ISFIFO((tmp_path / "pipe").stat().st_mode)
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["answers.jsonl", "file", "pipe"]
 
 
 def test_swapping_the_models_turns_the_reward_round_and_one_model_has_none(
