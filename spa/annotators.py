@@ -56,7 +56,7 @@ class Evaluate(Section):
     """For `alpaca_eval`: who is asked, and how."""
     max_cost_usd: Annotated[float, Field(ge=0)] | None = None
     """The most that one evaluation may cost at an endpoint, the constant answer's calls included;
-    checked before calls are made."""
+    checked before calls are made, and before each one by what those before it took."""
     engine: EngineName = "transformers"
     """What samples the answers to held-out prompts; as `generate.engine`."""
     temperature: Annotated[float, Field(gt=0)] = 0.7

@@ -12,6 +12,7 @@ from typing import Any
 
 from spa.alpaca_config import Asked
 from spa.annotation.annotator import Comparison, as_instruction
+from spa.annotation.budget import Budget
 from spa.annotation.endpoint import Choice, Endpoint, Request
 from spa.annotators import AlpacaEval
 from spa.errors import AnnotationError
@@ -37,8 +38,7 @@ class AlpacaEvalAnnotator:
         self._settings = settings
         self._endpoint = endpoint
         self._root = root
-        self._max_cost = max_cost_usd
-        self._spent = 0.0
+        self._budget = Budget(max_cost_usd)
 
     def prefer(self, comparisons: Sequence[Comparison]) -> list[float]:
         """See `Annotator.prefer`; not a number where an answer names neither of the two.
@@ -47,7 +47,7 @@ class AlpacaEvalAnnotator:
 
         Raises:
             AnnotationError: they cost too much, the endpoint gives no log-probabilities, or it
-                fails for good.
+                fails for good; answers that came are kept.
         """
         pairs = [
             {
@@ -68,8 +68,14 @@ class AlpacaEvalAnnotator:
         missing = [request for request in requests if self._endpoint.kept(request) is None]
         price = usd_per_token(self._settings, asked, local=self._endpoint.is_local)
         told = f"{len(missing)} calls of {model} at {self._endpoint.shown}"
-        self._announce(told, sum(map(_tokens, missing)), price, len(requests) - len(missing))
-        choices = self._endpoint.complete(requests, partial(self._check, asked.arguments))
+        kept, tokens = len(requests) - len(missing), sum(map(_tokens, missing))
+        self._budget.announce(told, tokens, price, kept)
+        choices = self._endpoint.complete(
+            requests,
+            partial(self._check, asked.arguments),
+            reserve=lambda request: self._budget.reserve(_tokens(request) * (price or 0.0)),
+            settle=partial(self._settle, price or 0.0),
+        )
         self._account(missing, price)
         return choices
 
@@ -86,30 +92,9 @@ class AlpacaEvalAnnotator:
                 "evaluate.alpaca_eval.config"
             )
 
-    def _announce(self, calls: str, tokens: int, price: float | None, kept: int) -> None:
-        """Say what is about to be paid, and stop where it is too much."""
-        limit = self._max_cost
-        cost = "price not known" if price is None else f"about {tokens * price:.2f} USD"
-        bound = "" if limit is None else f" (limit {limit:g} USD)"
-        print(
-            f"alpaca_eval: {calls}, about {tokens} tokens, {cost}{bound}; {kept} answers kept from "
-            "before",
-            flush=True,
-        )
-        if limit is None or not tokens:
-            return
-        if price is None:
-            raise AnnotationError(
-                f"alpaca_eval: the price of {calls} is not known, so that evaluate.max_cost_usd = "
-                f"{limit:g} cannot be kept; say evaluate.alpaca_eval.usd_per_million_tokens"
-            )
-        if self._spent + tokens * price > limit:
-            before = f" after {self._spent:.2f} USD for calls before" if self._spent else ""
-            raise AnnotationError(
-                f"alpaca_eval: {calls} cost about {tokens * price:.2f} USD{before}, more than "
-                f"evaluate.max_cost_usd = {limit:g}; none of them was paid; raise the limit "
-                "or take fewer test prompts"
-            )
+    def _settle(self, price: float, request: Request, choice: Choice) -> None:
+        estimate = _tokens(request)
+        self._budget.settle(estimate * price, (choice["total_tokens"] or estimate) * price)
 
     def _account(self, requests: Sequence[Request], price: float | None) -> None:
         """Say how many tokens new answers took, by the endpoint's own count where it has one."""
@@ -119,7 +104,6 @@ class AlpacaEvalAnnotator:
         answers = [self._endpoint.kept(request) or {} for request in requests]
         counts = [answer.get("total_tokens") or 0 for answer in answers]
         used = sum(counts)
-        self._spent += (used if all(counts) else max(used, estimate)) * (price or 0.0)
         cost = "" if price is None else f", about {used * price:.2f} USD"
         silent = counts.count(0)
         rest = f"; of {silent} calls the endpoint tells none" if silent else ""

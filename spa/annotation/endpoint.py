@@ -101,7 +101,12 @@ class Endpoint:
         return dict(read_json(file)) if file.exists() else None
 
     def complete(
-        self, requests: Sequence[Request], check: Callable[[Choice], None]
+        self,
+        requests: Sequence[Request],
+        check: Callable[[Choice], None],
+        *,
+        reserve: Callable[[Request], None],
+        settle: Callable[[Request, Choice], None],
     ) -> list[Choice]:
         """Answers to all requests, in order.
 
@@ -111,17 +116,25 @@ class Endpoint:
         Args:
             requests: what to send.
             check: raises AnnotationError where an answer is not of the wanted kind.
+            reserve: told each request before it is sent; raises AnnotationError to send no more.
+            settle: told each request with its answer, once that is kept; threads call both.
 
         Raises:
             AnnotationError: a call failed for good; says why and how many answers are kept.
         """
         missing = [request for request in requests if self.kept(request) is None]
         if missing:
-            self._send(missing[:1], check)
-            self._send(missing[1:], check)
+            for part in (missing[:1], missing[1:]):
+                self._send(part, check, reserve, settle)
         return [choice for request in requests if (choice := self.kept(request)) is not None]
 
-    def _send(self, requests: Sequence[Request], check: Callable[[Choice], None]) -> None:
+    def _send(
+        self,
+        requests: Sequence[Request],
+        check: Callable[[Choice], None],
+        reserve: Callable[[Request], None],
+        settle: Callable[[Request, Choice], None],
+    ) -> None:
         """Send requests and keep their answers; the first failure stops what has not begun."""
         from openai import OpenAI
 
@@ -134,9 +147,11 @@ class Endpoint:
         ):
 
             def one(request: Request) -> None:
+                reserve(request)
                 choice = self._ask(client, request)
                 check(choice)
                 write_json(self._file(request), choice)
+                settle(request, choice)
                 bar.update()
 
             futures = [pool.submit(one, request) for request in requests]

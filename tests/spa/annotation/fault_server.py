@@ -165,6 +165,13 @@ def calls_the_tool(handler: Handler, number: int) -> bool:
     return True
 
 
+def takes_more(handler: Handler, number: int) -> bool:
+    """Counts 500 tokens a call, as of a script with more of them than one in four characters."""
+    value = completion(handler.server.bodies[number - 1])
+    handler.answer(200, {**value, "usage": {**value["usage"], "total_tokens": 500}})
+    return True
+
+
 def without_usage(handler: Handler, number: int) -> bool:
     handler.answer(200, {**completion(handler.server.bodies[number - 1]), "usage": None})
     return True

@@ -10,7 +10,7 @@ from spa.annotation.alpaca_eval import AlpacaEvalAnnotator
 from spa.annotation.annotator import Answer, Comparison
 from spa.annotation.endpoint import Endpoint
 from spa.annotators import AlpacaEval
-from spa.errors import AnnotationError
+from spa.errors import AnnotationError, ArtefactError
 from tests.spa.annotation import fault_server as faults
 from tests.spa.test_alpaca_config import write_config
 
@@ -47,8 +47,9 @@ def _annotator(
 ) -> AlpacaEvalAnnotator:
     monkeypatch.setenv("OPENAI_BASE_URL", server.url)
     limit = settings.pop("max_cost_usd", None)
+    calls = settings.pop("calls", 2)
     patience = settings.pop("timeout", 30.0)  # a busy machine must not look like a dead endpoint
-    endpoint = Endpoint(cache=cache, calls=2, timeout=patience, pause=0.01)
+    endpoint = Endpoint(cache=cache, calls=calls, timeout=patience, pause=0.01)
     return AlpacaEvalAnnotator(
         AlpacaEval(**settings), endpoint, root=cache.parent, max_cost_usd=limit
     )
@@ -283,6 +284,40 @@ def test_the_limit_holds_for_all_that_an_annotator_is_asked(
         roomy = _annotator(server, tmp_path, monkeypatch, **{**dear, "max_cost_usd": 4.0})
         roomy.prefer([*_comparisons(), *more])
         assert len(server.bodies) == COUNT + 2
+
+
+def test_a_limit_stops_in_the_middle_where_calls_take_more_than_estimated(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """8 calls of some 340 tokens are below 3 USD at 1000 USD a million. Each takes 0.50 USD: six
+    are paid, and the seventh would end above 3."""
+    dear = {"usd_per_million_tokens": 1000.0, "max_cost_usd": 3.0}
+    with faults.serve(faults.takes_more) as server:
+        annotator = _annotator(server, tmp_path, monkeypatch, calls=1, **dear)
+        with pytest.raises(
+            AnnotationError, match=r"would pass evaluate\.max_cost_usd = 3 .*; 5 of 7 answers came"
+        ) as error:
+            annotator.prefer(_comparisons())
+        assert "(about 3.00 USD are spent)" in str(error.value)
+        assert len(server.bodies) == len(_files(tmp_path)) == 6
+        again = _annotator(server, tmp_path, monkeypatch, **dear)
+        assert again.prefer(_comparisons()) == pytest.approx(WANTED, abs=1e-4)
+        assert len(server.bodies) == COUNT
+
+
+def test_an_answer_cut_on_disk_is_named_and_not_paid_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with faults.serve() as server:
+        annotator = _annotator(server, tmp_path, monkeypatch)
+        annotator.prefer(_comparisons())
+        cut = _files(tmp_path)[0]
+        cut.write_text(cut.read_text()[:40])
+        with pytest.raises(ArtefactError, match=f"{cut.name}: is not JSON .*; delete it"):
+            annotator.prefer(_comparisons())
+        cut.unlink()
+        assert annotator.prefer(_comparisons()) == pytest.approx(WANTED, abs=1e-4)
+        assert len(server.bodies) == COUNT + 1
 
 
 def test_where_the_endpoint_counts_no_tokens_the_estimate_counts(
