@@ -12,13 +12,25 @@ class RecordedAnnotator:
     """Looks preferences up by question and both answers, in either order of the answers."""
 
     def __init__(self, rows: Iterable[dict[str, Any]], *, file: Path | str) -> None:
-        """Take annotations in AlpacaEval's format; a null preference counts as not recorded."""
+        """Take annotations in AlpacaEval's format; a null preference counts as not recorded.
+
+        Raises:
+            AnnotationError: two rows say differently of the same answers.
+        """
         self._file = file
-        self._known = {
-            (row["instruction"], row["output_1"], row["output_2"]): row["preference"] - 1
-            for row in rows
-            if row["preference"] is not None
-        }
+        self._known: dict[tuple[str, str, str], float] = {}
+        for row in rows:
+            if row["preference"] is not None:
+                self._note(row)
+
+    def _note(self, row: dict[str, Any]) -> None:
+        key = (row["instruction"], row["output_1"], row["output_2"])
+        share = row["preference"] - 1
+        if (before := self._known.setdefault(key, share)) != share:
+            raise AnnotationError(
+                f"{self._file}: found preferences {before + 1:g} and {share + 1:g} of the same two "
+                f"answers to {row['instruction'][:60]!r}; wanted one; take a row out"
+            )
 
     def prefer(self, comparisons: Sequence[Comparison]) -> list[float]:
         """See `Annotator.prefer`.

@@ -34,7 +34,9 @@ def _annotation(row: Row) -> dict[str, Any]:
         value = row.fields.get(name)
         if not isinstance(value, str):
             row.fail(name, "missing" if value is None else f"found {value!r:.40}", "text")
-    value = row.fields.get("preference")
+    if "preference" not in row.fields:
+        row.missing("preference", "a number from 1 to 2, 0 or null")
+    value = row.fields["preference"]
     if value != value:  # NaN, as JSON of some writers has it
         value = None
     number = isinstance(value, int | float) and not isinstance(value, bool)

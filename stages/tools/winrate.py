@@ -28,10 +28,15 @@ def main(annotations: Annotations, regression_data: Data = None, as_json: Json =
     import json
     from dataclasses import asdict
 
+    from spa.errors import InputError
     from spa.importing.annotations import read_annotations
     from spa.regression_data import fetch_regression_data, read_regression_data
     from spa.winrate import INSTRUCTIONS, lc_refusal, win_rate
 
+    if annotations.is_dir():
+        raise InputError(
+            f"{annotations}: is a folder; wanted one model's annotations; name one of its files"
+        )
     rows = read_annotations(str(annotations), Path.cwd())
     if lc_refusal(rows):
         data = None
@@ -44,9 +49,11 @@ def main(annotations: Annotations, regression_data: Data = None, as_json: Json =
         print(json.dumps(asdict(found), allow_nan=False))
         return
     error = "unknown" if found.standard_error is None else f"{found.standard_error:.2f}"
+    left_out = len(rows) - found.n
+    null = f"; {left_out} of {len(rows)} rows have no preference and do not count"
     print(
         f"win rate {found.win_rate:.2f} % (standard error {error}, n = {found.n}); discrete "
-        f"{found.discrete_win_rate:.2f} %"
+        f"{found.discrete_win_rate:.2f} %{null if left_out else ''}"
     )
     if found.lc_win_rate is None:
         print(f"no length-controlled win rate: {found.lc_reason}")

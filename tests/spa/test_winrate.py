@@ -68,6 +68,14 @@ def test_a_preference_of_no_number_is_a_failed_call(tmp_path: Path) -> None:
     assert found == [1.0, None, None]
 
 
+def test_a_row_without_the_field_is_no_failed_call(tmp_path: Path) -> None:
+    rows = _rows(1.0, 2.0)
+    del rows[1]["preference"]
+    (tmp_path / "a.json").write_text(json.dumps(rows))
+    with pytest.raises(InputError, match=r"a.json, row 2, field 'preference': missing"):
+        read_annotations("a.json", tmp_path)
+
+
 def test_a_missing_text_is_named(tmp_path: Path) -> None:
     rows = _rows(1.0, 2.0)
     del rows[1]["output_2"]

@@ -31,6 +31,13 @@ def test_either_order_is_found_and_equal_answers_are_a_tie() -> None:
     assert ANNOTATOR.prefer(comparisons) == [0.75, 0.25, 0.5]
 
 
+def test_rows_that_say_differently_of_the_same_answers_are_refused() -> None:
+    """Which one came last would decide. The same twice, or the answers turned, is no matter."""
+    RecordedAnnotator([_row("a", "b", 2.0), _row("a", "b", 2.0), _row("b", "a", 2.0)], file="a")
+    with pytest.raises(AnnotationError, match=r"a.json: found preferences 2 and 1 of the same"):
+        RecordedAnnotator([_row("a", "b", 2.0), _row("a", "b", 1.0)], file="a.json")
+
+
 @pytest.mark.parametrize(
     "missing", [_comparison("a", "c"), _comparison("a", "d"), _comparison("a", "b", "How?")]
 )

@@ -59,3 +59,20 @@ def test_one_annotation_is_valid_json(tmp_path: Path, capsys: pytest.CaptureFixt
     with pytest.raises(SystemExit):
         run(["winrate", str(file)])
     assert "win rate 100.00 % (standard error unknown, n = 1)" in capsys.readouterr().out
+
+
+def test_rows_that_do_not_count_are_told_and_a_folder_is_not_pooled(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    row = {"instruction": "Why?", "output_1": "So.", "output_2": "As it is."}
+    rows = [
+        {**row, "generator_1": "base", "generator_2": "mine", "preference": p} for p in (2, None)
+    ]
+    (tmp_path / "a.json").write_text(json.dumps(rows))
+    with pytest.raises(SystemExit):
+        run(["winrate", str(tmp_path / "a.json")])
+    assert "; 1 of 2 rows have no preference and do not count\n" in capsys.readouterr().out
+    with pytest.raises(SystemExit) as stop:
+        run(["winrate", str(tmp_path)])
+    assert stop.value.code == 1
+    assert "is a folder; wanted one model's annotations" in capsys.readouterr().err
