@@ -17,7 +17,7 @@ from spa.processes import run_shares
 from spa.records import Response
 
 CHECKED = 16
-"""How many of the sampler's log-probabilities are computed again before all are trusted."""
+"""How many log-probabilities are computed again before all are trusted."""
 
 
 def load_reader(folder: Path, compute: Compute, chunks: Chunks | None = None) -> Policy:
@@ -109,6 +109,25 @@ def answer_logps(
     return [math.fsum(row) for row in rows]
 
 
+def largest_error(
+    policy: Policy, responses: Sequence[Response], known: Sequence[float], *, token_budget: int
+) -> float:
+    """How far log-probabilities are from those of `policy`, at some answers spread over all.
+
+    Args:
+        policy: what reads the answers anew.
+        responses: the answers.
+        known: what is said to be their log-probabilities under `policy` (nats), in order.
+        token_budget: tokens per forward pass.
+
+    Returns:
+        The largest difference, in nats.
+    """
+    probe = range(0, len(responses), max(1, len(responses) // CHECKED))
+    again = response_logps(policy, [responses[i] for i in probe], token_budget=token_budget)
+    return max((abs(known[i] - b) for i, b in zip(probe, again, strict=True)), default=0.0)
+
+
 def sampler_logps(
     folder: Path,
     responses: Sequence[Response],
@@ -134,9 +153,7 @@ def sampler_logps(
     """
     policy = load_reader(folder, compute, chunks)
     known = [math.fsum(r.token_logprobs) for r in responses]
-    probe = range(0, len(responses), max(1, len(responses) // CHECKED))
-    again = response_logps(policy, [responses[i] for i in probe], token_budget=compute.score_tokens)
-    error = max((abs(known[i] - b) for i, b in zip(probe, again, strict=True)), default=0.0)
+    error = largest_error(policy, responses, known, token_budget=compute.score_tokens)
     if error <= tolerance:
         return known, error
     del policy  # one model in memory at a time

@@ -11,9 +11,13 @@ if TYPE_CHECKING:
 
     from spa.checkpoints import Checkpoints
     from spa.encoding import Encoder
+    from spa.models import Policy
     from spa.params import Train
     from spa.token_pairs import TokenPair
     from spa.training import Trainer
+
+ROUNDING = 0.05
+"""Nats by which float32 on two devices may read a long answer differently."""
 
 TrainRound = Annotated[
     int, typer.Option("--round", min=0, help="Round to train; 0 is the human seed.")
@@ -48,6 +52,7 @@ def main(round: TrainRound) -> None:
         settings = here.params.train
         source = layout.policy("base" if round == 0 else here.params.round(round).prev)
         policy = load_policy(source, here.compute, dtype=torch.float32)
+        check_reference(here, round, policy)
         pairs = token_pairs(here, round, policy.encoder)
         trainer = make_trainer(here, round, policy.model, source, pairs)
         name = "seed" if round == 0 else "train"
@@ -69,6 +74,33 @@ def main(round: TrainRound) -> None:
         write_manifest(layout, child_name(name, round))
         steps, softened = log[-1].step + 1, sum(row.refined for row in log)
         print(f"train@{round}: {steps} steps on {len(log)} pairs, {softened} labels softened")
+
+
+def check_reference(here: Context, round: int, policy: "Policy") -> None:
+    """Probe the model to train, this round's reference: is it the one that the judge read?
+
+    Raises:
+        TrainingError: it says otherwise of some answers than the judge's scores do.
+    """
+    from spa.errors import TrainingError
+    from spa.files import read_table
+    from spa.records import Response, Score
+    from spa.scoring import largest_error
+
+    if round == 0:
+        return
+    responses = read_table(here.layout.responses(round), Response)
+    known = {s.response_id: s.policy_logp for s in read_table(here.layout.scores(round), Score)}
+    said = [known[response.response_id] for response in responses]
+    error = largest_error(policy, responses, said, token_budget=here.compute.score_tokens)
+    trusted = here.params.judge.tie_band / 2  # what the judge took over from the sampler
+    if error > ROUNDING + trusted:
+        place = here.layout.show(here.layout.policy(here.params.round(round).prev))
+        raise TrainingError(
+            f"train@{round}: {place}: found log-probabilities up to {error:.2g} nats from those in "
+            f"the judge's scores; wanted the policy that was judged, as it is this round's "
+            f"reference; run `dvc repro judge@{round}`"
+        )
 
 
 def make_trainer(
