@@ -4,6 +4,7 @@ import json
 from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from spa.errors import ArtefactError, InputError
@@ -19,7 +20,8 @@ class WinRateDifference:
     """Win rates of two policies on the prompts both answered, 0 to 1.
 
     `difference` is the second's minus the first's; `low` and `high` bound its 95 % interval, from
-    a bootstrap over prompts, paired. `other_baseline` counts the prompts on which the policies met
+    a bootstrap over prompts, paired. `unpaired` counts the prompts on which only one policy has a
+    preference: they take no part. `other_baseline` counts the prompts on which the policies met
     different answers of the baseline, as those of another run may be.
     """
 
@@ -29,6 +31,7 @@ class WinRateDifference:
     low: float
     high: float
     n: int
+    unpaired: int
     other_baseline: int
 
 
@@ -66,7 +69,10 @@ def compare_policies(
     gap = paired_difference(one, other, seed=seed)
     means = [bootstrap(own, seed=seed).mean for own in (one, other)]
     others = sum(len({own[prompt]["output_1"] for own in tests}) > 1 for prompt in shared)
-    return WinRateDifference(means[0], means[1], gap.mean, gap.low, gap.high, gap.n, others)
+    unpaired = len(tests[0].keys() ^ tests[1].keys())
+    return WinRateDifference(
+        means[0], means[1], gap.mean, gap.low, gap.high, gap.n, unpaired, others
+    )
 
 
 def _check_alike(what: str, key: str, *policies: Sequence[dict[str, Any]]) -> None:
@@ -78,35 +84,64 @@ def _check_alike(what: str, key: str, *policies: Sequence[dict[str, Any]]) -> No
         )
 
 
-def read_policy_annotations(layout: Layout, name: str) -> list[dict[str, Any]]:
+def read_policy_annotations(
+    layout: Layout, name: str, annotator: str | None = None
+) -> list[dict[str, Any]]:
     """Annotations of a round (`0`, `2`, `rival`), or of another revision's, `REV:ROUND`.
 
     Args:
         layout: the pipeline.
         name: REV is a branch, tag, commit or the name of a DVC experiment.
+        annotator: whose, by its name in params.yaml; the one that gave the win rate by default.
 
     Raises:
         ArtefactError: there is no such evaluation, or DVC's cache does not hold it.
+        InputError: that annotator did not annotate it.
     """
+    file = "annotations.json"
+    if annotator is not None:
+        known = _read(layout, name, "metrics.json")
+        if annotator not in known["annotators"]:
+            raise InputError(
+                f"compare: found annotations of {name} by {', '.join(known['annotators'])}; wanted "
+                f"{annotator}; evaluate it with that name under evaluate.annotator"
+            )
+        if annotator != known["annotator"]:
+            file = f"annotations_{annotator}.json"
+    round = name.rpartition(":")[2]
+    return _checked(_read(layout, name, file), layout.show(layout.evaluation(round) / file))
+
+
+def _read(layout: Layout, name: str, file: str) -> Any:
+    """A JSON file of a policy's evaluation."""
     revision, _, round = name.rpartition(":")
-    file = layout.evaluation(round) / "annotations.json"
-    if not revision:
-        return _checked(read_json(file), layout.show(file))
+    folder = layout.evaluation(round)
+    if revision:
+        return _read_revision(layout, name, revision, folder / file)
+    if not folder.is_dir():
+        there = sorted(path.name for path in folder.parent.glob("*") if path.is_dir())
+        raise ArtefactError(
+            f"compare: found no evaluation of {round!r}; wanted one of "
+            f"{', '.join(there) or 'those that `dvc repro` makes'}, or REV:ROUND"
+        )
+    return read_json(folder / file)
+
+
+def _read_revision(layout: Layout, name: str, revision: str, file: Path) -> Any:
     from dvc.api import read
     from dvc.exceptions import DvcException
     from scmrepo.exceptions import SCMError
     from scmrepo.git import Git
 
-    path = layout.show(file)
     try:
         with closing(Git(str(layout.root))) as git:  # whose paths are those of a revision
             place = file.relative_to(git.root_dir).as_posix()
-        return _checked(json.loads(read(place, repo=str(layout.root), rev=revision)), path)
+        return json.loads(read(place, repo=str(layout.root), rev=revision))
     except (DvcException, SCMError, OSError, ValueError) as error:
         text = " ".join(str(error).split())[:200]
         raise ArtefactError(
-            f"{name}: {path} cannot be read at {revision} ({text}); wanted a branch, tag, commit "
-            "or experiment whose results lie in DVC's cache or remote"
+            f"{name}: {layout.show(file)} cannot be read at {revision} ({text}); wanted a branch, "
+            "tag, commit or experiment whose results lie in DVC's cache or remote"
         ) from error
 
 

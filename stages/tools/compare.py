@@ -7,10 +7,14 @@ import typer
 Policy = Annotated[
     str, typer.Argument(help="A round (0, 2, rival) or REV:ROUND of another git revision.")
 ]
+By = Annotated[
+    str | None,
+    typer.Option("--annotator", help="By this one of several annotators; by default the first."),
+]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")]
 
 
-def main(a: Policy, b: Policy, as_json: Json = False) -> None:
+def main(a: Policy, b: Policy, annotator: By = None, as_json: Json = False) -> None:
     """Difference in win rate between two policies, paired by test prompt.
 
     A and B are rounds of this run (`spa compare 0 2`) or of another branch, commit or DVC
@@ -24,7 +28,7 @@ def main(a: Policy, b: Policy, as_json: Json = False) -> None:
     from stages._context import stage_context
 
     with stage_context(tool=True) as here:
-        rows = [read_policy_annotations(here.layout, name) for name in (a, b)]
+        rows = [read_policy_annotations(here.layout, name, annotator) for name in (a, b)]
         found = compare_policies(*rows, seed=here.params.seed)
     if as_json:
         print(json.dumps({"a": a, "b": b, **asdict(found)}))
@@ -35,6 +39,8 @@ def main(a: Policy, b: Policy, as_json: Json = False) -> None:
         f"prompts\n{b} - {a}: {found.difference:+.1%} [{found.low:+.1%}, {found.high:+.1%}]: "
         f"{'told apart' if apart else 'not told apart'}"
     )
+    if found.unpaired:
+        print(f"{found.unpaired} more have a preference for one of the two alone and do not count")
     if found.other_baseline:
         print(
             f"on {found.other_baseline} of them the baseline gave the two runs different answers, "

@@ -56,6 +56,25 @@ def test_prompts_are_paired_by_id_and_development_prompts_take_no_part() -> None
     second = _rows([1.0, 1.0, 0.0], start=1)[::-1]
     found = compare_policies(first, second, seed=0)
     assert (found.n, found.first, found.second, found.difference) == (2, 0.5, 1.0, 0.5)
+    assert found.unpaired == 2  # p0 and p3
+
+
+def test_any_of_several_annotators_is_asked_by_name(tmp_path: Path) -> None:
+    layout = Layout(tmp_path)
+    for round, names in (("1", ["llm", "rubric"]), ("2", ["rubric"])):
+        folder = layout.evaluation(round)
+        metrics = {"annotator": names[0], "annotators": dict.fromkeys(names)}
+        write_json(folder / "metrics.json", metrics)
+        for name in names:
+            file = "annotations.json" if name == names[0] else f"annotations_{name}.json"
+            write_json(folder / file, _rows([1.0], annotator=name))
+    for round in ("1", "2"):
+        [row] = read_policy_annotations(layout, round, "rubric")
+        assert row["annotator"] == "rubric"
+    with pytest.raises(InputError, match="annotations of 2 by rubric; wanted llm"):
+        read_policy_annotations(layout, "2", "llm")
+    with pytest.raises(ArtefactError, match="no evaluation of '7'; wanted one of 1, 2, or REV"):
+        read_policy_annotations(layout, "7")
 
 
 def test_what_cannot_be_compared_is_refused() -> None:

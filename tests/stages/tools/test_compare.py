@@ -1,6 +1,7 @@
 """Tool `compare`: rounds of this run and of another revision."""
 
 import json
+import shutil
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -60,6 +61,14 @@ def test_rounds_of_this_run_and_of_another_revision(
     assert (then["a"], then["first"], then["difference"]) == ("before:1", 0.5, 0.5)
     _, out, _ = _compare(capsys, "0", "0")
     assert "not told apart" in out
+
+
+def test_prompts_of_one_alone_are_told(pipeline: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    _evaluate(pipeline, "3", [1.0, 0.0, 1.0, 1.0, 1.0])
+    _, out, _ = _compare(capsys, "0", "3")
+    assert "on 4 test prompts\n" in out
+    assert out.endswith("1 more have a preference for one of the two alone and do not count\n")
+    shutil.rmtree(pipeline / "data" / "evaluation" / "3")
 
 
 @pytest.mark.parametrize("name", ["7", "nowhere:1", "before:7"])
