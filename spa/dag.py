@@ -186,13 +186,20 @@ def read_raw_params(layout: Layout) -> dict[str, Any]:
 
 
 class Tree:
-    """The files of a pipeline as DVC sees them, without what .dvcignore leaves out."""
+    """The files of a pipeline as DVC sees them, without what .dvcignore leaves out.
+
+    Raises:
+        ParamsError: .dvcignore is no text, which DVC cannot read either.
+    """
 
     def __init__(self, root: Path) -> None:
         import pathspec
 
         ignored = root / ".dvcignore"
-        lines = ignored.read_text(encoding="utf-8").splitlines() if ignored.is_file() else []
+        try:
+            lines = ignored.read_text(encoding="utf-8").splitlines() if ignored.is_file() else []
+        except UnicodeDecodeError as error:
+            raise ParamsError(f"{ignored}: is not UTF-8 ({error}); save it as UTF-8") from error
         self._root = root
         self._ignored = pathspec.GitIgnoreSpec.from_lines([".dvc/", ".git/", *lines])
 

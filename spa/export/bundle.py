@@ -1,6 +1,5 @@
 """Writing a bundle: its folder, whole or not at all, and the hashes of all that is in it."""
 
-import json
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
@@ -107,16 +106,11 @@ def _write_model(sources: Sources, layout: Layout, facts: Facts, into: Path) -> 
         copy = into / file.relative_to(policy)
         copy.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(sources.file(file), copy)
-        if copy.suffix == ".json":
-            _make_public(copy)
+        if file.suffix == ".json":
+            value = read_json(file)
+            if (public := without_origin(value)) != value:
+                write_json(copy, public)
     (into / "README.md").write_text(model_card(facts), encoding="utf-8")
-
-
-def _make_public(file: Path) -> None:
-    """Take out where a model was loaded from, if one of its own files says so."""
-    value = json.loads(file.read_text(encoding="utf-8"))
-    if (public := without_origin(value)) != value:
-        write_json(file, public)
 
 
 def _write_data(facts: Facts, into: Path) -> None:

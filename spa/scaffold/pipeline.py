@@ -162,12 +162,22 @@ def _unopposed(
         )
     new = {path: text for path, text in files.items() if path not in there}
     for path in _EXTENDED.keys() & set(there):
-        before = (layout.root / path).read_text(encoding="utf-8")
+        before = _text(layout.root / path)
         missing = [line for line in files[path].splitlines() if line not in before.splitlines()]
         if missing:
             end = "" if before.endswith("\n") or not before else "\n"
             new[path] = before + end + "".join(f"{line}\n" for line in missing)
     return new, sorted(path for path in there if path not in new)
+
+
+def _text(file: Path) -> str:
+    """A file that git and DVC read; DVC takes UTF-8 alone."""
+    try:
+        return file.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise ParamsError(
+            f"{file}: is not UTF-8 ({error}); nothing was written; save it as UTF-8"
+        ) from error
 
 
 def _shown(layout: Layout, paths: Collection[str]) -> list[str]:

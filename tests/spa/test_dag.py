@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from spa.dag import read_lock, read_stages
+from spa.dag import Tree, read_lock, read_stages
 from spa.errors import ArtefactError, ParamsError
 from spa.layout import Layout
 
@@ -85,3 +85,9 @@ def test_a_dvc_yaml_of_another_shape_is_one_clear_error(tmp_path: Path, text: st
     layout.dvc_yaml.write_text(text)
     with pytest.raises(ParamsError, match=r"dvc\.yaml: its stages are not as DVC has them"):
         read_stages(layout)
+
+
+def test_a_dvcignore_that_is_not_utf8_is_one_clear_error(tmp_path: Path) -> None:
+    (tmp_path / ".dvcignore").write_bytes(b"# caf\xe9\n")
+    with pytest.raises(ParamsError, match=r"\.dvcignore: is not UTF-8 .*; save it as UTF-8"):
+        Tree(tmp_path)

@@ -168,6 +168,16 @@ def test_a_users_own_git_and_dvc_settings_stay(tmp_path: Path) -> None:
     assert not any("DVC cannot say" in note for note in plan.notes)
 
 
+@pytest.mark.parametrize("name", [".gitignore", ".dvcignore"])
+def test_settings_that_are_not_utf8_are_one_line_and_nothing_is_written(
+    tmp_path: Path, name: str
+) -> None:
+    (tmp_path / name).write_bytes(b"caf\xe9\n")
+    with pytest.raises(ParamsError, match=f"{name}: is not UTF-8 .*nothing was written"):
+        lay_out(tmp_path)
+    assert _files(tmp_path) == {name: b"caf\xe9\n"}
+
+
 def _repository(folder: Path, ignored: str) -> Path:
     subprocess.run(["git", "init", "-q", str(folder)], check=True)
     (folder / ".gitignore").write_text(ignored)

@@ -128,6 +128,18 @@ def test_a_file_that_no_stage_wrote_is_not_published(exported_run: Layout, tmp_p
     assert not run.export(2).exists()
 
 
+def test_a_policys_json_that_is_not_utf8_is_one_line(exported_run: Layout, tmp_path: Path) -> None:
+    run = copy_run(exported_run, tmp_path / "run")
+    with (run.policy(2) / "generation_config.json").open("ab") as stream:
+        stream.write(b"\xe9")
+    record(run)
+    with pytest.raises(
+        ArtefactError, match=r"2/policy/generation_config\.json: is not JSON \('utf"
+    ):
+        _export(run)
+    assert not run.export(2).exists()
+
+
 def test_params_of_another_run_stop_it(exported_run: Layout, tmp_path: Path) -> None:
     run = copy_run(exported_run, tmp_path / "run")
     _edit_params(run, train={"beta": 0.3})
