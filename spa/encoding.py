@@ -1,7 +1,8 @@
 """The only way from text to tokens: the model's own chat template, rendered once for all stages.
 
 A prompt ends with the template's generation prompt. An answer is its own tokens and, only
-if it finished, the template's end-of-turn token: a cut answer never gets one.
+if it finished, the template's end-of-turn token: a cut answer never gets one. Text that spells a
+token of the template (`<|im_end|>`) stays text: it begins and ends no turn.
 """
 
 import signal
@@ -46,6 +47,7 @@ class Encoder:
             )
         self.tokenizer = tokenizer
         self.end_of_turn = _end_of_turn(tokenizer)
+        self._control = _control_tokens(tokenizer)
 
     def prompt(self, messages: Sequence[Message]) -> list[int]:
         """Token ids of a conversation, up to where the assistant begins to answer.
@@ -53,14 +55,35 @@ class Encoder:
         Raises:
             ModelError: the chat template does not take the conversation, or does not end.
         """
+        return self._chat(messages, add_generation_prompt=True)
+
+    def conversation(self, messages: Sequence[Message]) -> list[int]:
+        """Token ids of a conversation whose last turn is an answer, as the template has it.
+
+        Raises:
+            ModelError: as `prompt`.
+        """
+        return self._chat(messages, add_generation_prompt=False)
+
+    def spells_token(self, messages: Sequence[Message]) -> bool:
+        """Whether a turn holds a token of the template as text."""
+        return any(token in turn["content"] for turn in messages for token in self._control)
+
+    def _chat(self, messages: Sequence[Message], *, add_generation_prompt: bool) -> list[int]:
         encoded = render(
-            self.tokenizer, messages, add_generation_prompt=True, tokenize=True, return_dict=True
+            self.tokenizer,
+            messages,
+            add_generation_prompt=add_generation_prompt,
+            tokenize=True,
+            return_dict=True,
+            sanitize_control_tokens=self.spells_token(messages),  # always: slow with many tokens
         )
         return [int(token) for token in encoded["input_ids"]]
 
     def answer(self, text: str, finish_reason: FinishReason) -> list[int]:
         """Token ids of an answer; a finished one ends with the end-of-turn token."""
-        ids = [int(t) for t in self.tokenizer(text, add_special_tokens=False)["input_ids"]]
+        encoded = self.tokenizer(text, add_special_tokens=False, split_special_tokens=True)
+        ids = [int(token) for token in encoded["input_ids"]]
         return [*ids, self.end_of_turn] if finish_reason == "stop" else ids
 
     def sequence(
@@ -108,6 +131,15 @@ def _in_time(seconds: float) -> Iterator[None]:
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, before)
+
+
+def _control_tokens(tokenizer: Any) -> list[str]:
+    """Texts of the tokens that make a chat: special ones, and others that the template writes."""
+    return [
+        own.content
+        for own in tokenizer.added_tokens_decoder.values()
+        if own.special or (own.content.strip() and own.content in tokenizer.chat_template)
+    ]
 
 
 def _end_of_turn(tokenizer: Any) -> int:

@@ -12,7 +12,7 @@ from tqdm import tqdm
 
 from spa.annotation.annotator import Answer, Comparison
 from spa.compute import Compute
-from spa.encoding import render
+from spa.encoding import Encoder
 from spa.errors import ModelError
 from spa.models import load_classifier, load_encoder
 from spa.records import Message
@@ -25,7 +25,7 @@ class RewardModel:
     """A sequence classifier with one output, which it gives to whole conversations."""
 
     model: Any
-    tokenizer: Any
+    encoder: Encoder
 
     @torch.no_grad()
     def rewards(
@@ -36,10 +36,7 @@ class RewardModel:
         Only conversations of one length share a batch: classifiers differ in which token
         they read and what they take for padding, and without padding none can err.
         """
-        ids = [
-            render(self.tokenizer, turns, tokenize=True, return_dict=True)["input_ids"]
-            for turns in conversations
-        ]
+        ids = [self.encoder.conversation(turns) for turns in conversations]
         order = sorted(range(len(ids)), key=lambda i: len(ids[i]))
         found = [0.0] * len(ids)
         with tqdm(total=len(ids), desc="rating", unit="answer", disable=None) as bar:
@@ -59,14 +56,14 @@ def load_reward_model(folder: Path, compute: Compute) -> RewardModel:
     Raises:
         ModelError: as `load_policy`; also where it has more than one output.
     """
-    tokenizer = load_encoder(folder).tokenizer
+    encoder = load_encoder(folder)
     model = load_classifier(folder, compute)
     if model.config.num_labels != 1:
         raise ModelError(
             f"{folder}: has {model.config.num_labels} outputs; wanted a reward model with one"
         )
     model.config.get_text_config().pad_token_id = _NO_TOKEN
-    return RewardModel(model, tokenizer)
+    return RewardModel(model, encoder)
 
 
 class RewardModelAnnotator:

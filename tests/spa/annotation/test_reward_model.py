@@ -44,8 +44,8 @@ def test_rewards_are_the_models_own_at_the_last_token(tmp_path: Path) -> None:
     found = RewardModelAnnotator(model, token_budget=512).rate([(PROMPT, a) for a in ANSWERS])
     for answer, reward in zip(ANSWERS, found, strict=True):
         turns = [*PROMPT, {"role": "assistant", "content": answer.text}]
-        text = model.tokenizer.apply_chat_template(turns, tokenize=False)
-        ids = model.tokenizer(text, add_special_tokens=False)["input_ids"]
+        text = model.encoder.tokenizer.apply_chat_template(turns, tokenize=False)
+        ids = model.encoder.tokenizer(text, add_special_tokens=False)["input_ids"]
         hidden = model.model.model(input_ids=torch.tensor([ids])).last_hidden_state
         assert reward == pytest.approx(float(model.model.score(hidden)[0, -1, 0]), abs=1e-5)
     assert len(set(found)) == len(ANSWERS)

@@ -1,5 +1,6 @@
 """Chat templates that change what is said, and policies that do not share one."""
 
+from dataclasses import replace
 from pathlib import Path
 
 from spa.doctor.template import check_policies, check_template
@@ -10,16 +11,16 @@ from tests.spa.doctor.examined import faults_of, notes_of, pools_of
 from tests.tiny import TEMPLATE, make_tokenizer
 
 
-def test_a_special_token_in_the_data_is_found(pipeline: Layout, tiny_folder: Path) -> None:
+def test_data_that_spells_a_token_of_the_template_is_no_fault(
+    pipeline: Layout, tiny_folder: Path
+) -> None:
     encoder = load_encoder(tiny_folder)
     assert faults_of(check_template(encoder, pools_of(pipeline))) == []
     pools = pools_of(pipeline)
     pools.test[0].prompt[0]["content"] += "<|im_start|>"
-    pair = pools.seed[0].__class__(**{**pools.seed[0].row(), "chosen": "So.<|im_end|>"})
-    pools.seed[0] = pair
-    faults = faults_of(check_template(encoder, pools))
-    assert any(f"prompt {pools.test[0].prompt_id}: its text holds" in text for text in faults)
-    assert any(f"pair {pair.pair_id}: its chosen answer" in text for text in faults)
+    pools.seed[0] = replace(pools.seed[0], chosen="So.<|im_end|>")
+    findings = check_template(encoder, pools)
+    assert (faults_of(findings), notes_of(findings)) == ([], [])
 
 
 def test_a_template_that_renders_an_answer_otherwise_is_found(pipeline: Layout) -> None:
