@@ -72,9 +72,21 @@ def check_finding(row: Row, reason: str, twin: Row | None) -> Finding:
     name, _, side = reason.partition(":")
     topic, what = _SAYS[name], _SAYS[name]
     if twin is not None:
-        what += f", in row {twin.number}" + (f" of {twin.file}" if twin.file != row.file else "")
+        what += f", in {_place(row, twin)}"
     action: Literal["drop", "warn"] = "warn" if name in _WARNING else "drop"
     return Finding(row.file, row.number, side or None, what, name, action, topic)
+
+
+def same_prompt_finding(row: Row, twin: Row) -> Finding:
+    """A warning about a prompt that only case, blanks and the like tell apart from one before."""
+    topic = "the prompt is another's but for case, blanks, Unicode form and final punctuation"
+    what = f"the prompt is nearly that of {_place(row, twin)}; `spa split` tells if pools share it"
+    return Finding(row.file, row.number, "prompt", what, "same_prompt", "warn", topic)
+
+
+def _place(row: Row, twin: Row) -> str:
+    """Where another row is, seen from a row."""
+    return f"row {twin.number}" + (f" of {twin.file}" if twin.file != row.file else "")
 
 
 def long_finding(row: Row, pair: Pair) -> Finding | None:

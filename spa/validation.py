@@ -5,18 +5,25 @@ Every rule has its place elsewhere: rows are read by `spa.importing`, pairs chec
 """
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from spa.checks import INPUT_CHECKS, Flag, run_checks
 from spa.checks.measures import pair_key
-from spa.findings import Finding, check_finding, long_finding, read_finding
+from spa.findings import (
+    Finding,
+    check_finding,
+    long_finding,
+    read_finding,
+    same_prompt_finding,
+)
 from spa.importing.files import file_kinds, scan_rows
 from spa.importing.pairs import PAIR_FIELDS, pair_of
 from spa.importing.row import Fault, Row, RowError
 from spa.importing.shapes import Shape, describe, shape_of
 from spa.records import Pair
+from spa.same_prompts import prompt_key
 
 _USES = {
     Shape.PROMPTS: "split.prompts in params.yaml reads it",
@@ -82,6 +89,7 @@ def validate(source: str, root: Path) -> Validation:
     found = [(position, read_finding(fault)) for position, fault in scan.faults]
     long = zip(scan.rows, scan.pairs, strict=True)
     found += [(at, one) for (at, row), pair in long if (one := long_finding(row, pair))]
+    found += _same_prompts(scan)
     outcome = run_checks(scan.pairs, INPUT_CHECKS)
     twins = _twins(scan, outcome.flagged)
     for flag in outcome.flagged:
@@ -114,6 +122,18 @@ def _scan(source: str, root: Path) -> _Scan:
         except RowError as error:
             scan.faults += [(position, fault) for fault in error.faults]
     return scan
+
+
+def _same_prompts(scan: _Scan) -> Iterator[tuple[int, Finding]]:
+    """The first row of every prompt that is one before it, though not to the letter."""
+    first: dict[str, Row] = {}
+    seen: set[str] = set()
+    for (position, row), pair in zip(scan.rows, scan.pairs, strict=True):
+        if pair.prompt_id not in seen:
+            twin = first.setdefault(prompt_key(pair.prompt), row)
+            if twin is not row:
+                yield position, same_prompt_finding(row, twin)
+        seen.add(pair.prompt_id)
 
 
 def _twins(scan: _Scan, flagged: Sequence[Flag[Pair]]) -> dict[tuple[int, str], Row]:

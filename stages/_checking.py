@@ -30,7 +30,7 @@ def read_round(here: Context, round: int) -> RoundRecords:
     Raises:
         ArtefactError: a file of an earlier stage is missing.
     """
-    from spa.checks.measures import Known, prompt_keys
+    from spa.checks.measures import Known
     from spa.checks.record_suites import (
         held_out_suite,
         non_finite,
@@ -43,6 +43,7 @@ def read_round(here: Context, round: int) -> RoundRecords:
     from spa.files import read_table
     from spa.models import load_encoder
     from spa.records import JudgedPair, Pair, Prompt, Response, Score
+    from spa.same_prompts import prompt_keys
 
     layout = here.layout
     pairs = read_table(layout.pairs(round), JudgedPair)

@@ -12,7 +12,9 @@ if TYPE_CHECKING:
     from spa.contract import Filter
     from spa.importing.instructions import Instruction
     from spa.layout import Layout
+    from spa.params import Params
     from spa.records import FlaggedSeedPair, Pair, Prompt
+    from spa.splits import Pools
 
 
 def main() -> None:
@@ -59,10 +61,13 @@ def main() -> None:
             run.metrics({f"flag/{reason}": n for reason, n in checked["seed"].counts.items()})
             stop_if_broken(checked["seed"], here.params.filter, round=0)
             stop_if_broken(checked["gold"], here.params.filter, round="gold")
+            again = stop_if_met_again(pools, here.params)
         write_manifest(layout, "split")
         if raw.summary:
             print(f"split: {plain(raw.summary)}")
         print("split: " + ", ".join(f"{name} {count}" for name, count in counts.items()))
+        for text in again:
+            print(f"warning: {plain(text)}")
         for name, end, option in (
             ("seed", "trained on", "--round 0"),
             ("gold", "evaluated on", "--gold"),
@@ -80,8 +85,8 @@ def check_given(
     """Hold people's pairs against the checks that need no scores; imported here, as it takes
     seconds that a broken row should not have to wait for."""
     from spa.checks import run_checks
-    from spa.checks.measures import prompt_keys
     from spa.contract import of_given_pairs
+    from spa.same_prompts import prompt_keys
 
     return run_checks(pairs, of_given_pairs(settings.checks), held_out=prompt_keys(held_out))
 
@@ -103,6 +108,18 @@ def stop_if_broken(
     from spa.checks import enforce, judge_dropped
 
     enforce(outcome, [judge_dropped(outcome, settings)], round=round)
+
+
+def stop_if_met_again(pools: "Pools", params: "Params") -> list[str]:
+    """Stop where a round has a prompt that its filter would stop at; what else there is to tell."""
+    from spa.errors import ContractError
+    from spa.overlaps import met_again
+
+    found = [again for again in met_again(pools, params) if again.action != "off"]
+    for again in found:
+        if again.action == "stop":
+            raise ContractError(f"split: {again}")
+    return [str(again) for again in found]
 
 
 def _write_earlier(folder: Path, layout: "Layout", rounds: "dict[str, list[Prompt]]") -> None:

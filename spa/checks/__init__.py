@@ -1,7 +1,7 @@
 """The data contract: what is measured, what is expected of it, and what follows."""
 
 from spa.checks.gates import enforce, judge_dropped, judge_gates
-from spa.checks.measures import Known, prompt_key
+from spa.checks.measures import Known
 from spa.checks.running import Flag, Outcome, run_checks
 from spa.checks.suites import INPUT_CHECKS
 
@@ -13,6 +13,5 @@ __all__ = [
     "enforce",
     "judge_dropped",
     "judge_gates",
-    "prompt_key",
     "run_checks",
 ]

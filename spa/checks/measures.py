@@ -3,7 +3,7 @@
 Measures of text alone are spa/degeneracy.py's; here are those that look at other rows too.
 """
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,19 +15,10 @@ from spa.checks.languages import gap
 from spa.checks.languages import languages as told
 from spa.checks.leaks import template_leaks
 from spa.degeneracy import normalise
-from spa.records import JudgedPair, Message, Pair, Prompt
+from spa.records import JudgedPair, Pair
+from spa.same_prompts import prompt_key
 
 SIDES = ("chosen", "rejected")
-
-
-def prompt_key(prompt: Sequence[Message]) -> str:
-    """What makes two prompts the same: all turns, the system's too, normalised."""
-    return "\n".join(f"{m['role']}: {normalise(m['content'])}" for m in prompt)
-
-
-def prompt_keys(rows: Iterable[Pair | Prompt]) -> set[str]:
-    """The keys of all rows' prompts."""
-    return {prompt_key(row.prompt) for row in rows}
 
 
 def pair_key(pair: Pair) -> tuple[str, str, str]:

@@ -11,9 +11,10 @@ import pandas as pd
 
 from spa import degeneracy
 from spa.checks.leaks import template_leaks
-from spa.checks.measures import Known, prompt_key
+from spa.checks.measures import Known
 from spa.checks.suites import Rule, Suite, one_of, rule, without
 from spa.records import Prompt, Response, Score
+from spa.same_prompts import prompt_key
 
 _UNSAID = ("empty", "blank", "wordless")
 

@@ -11,6 +11,7 @@ from spa.importing.instructions import Instruction, read_instructions
 from spa.importing.pairs import pair_of, triple
 from spa.importing.prompts import prompt_of
 from spa.importing.row import Row, RowError
+from spa.overlaps import met_again
 from spa.params import Params, Split
 from spa.raw_data import RawData, draw_pools
 from spa.splits import Pools
@@ -89,11 +90,14 @@ def check_pools(params: Params, data: RawData) -> tuple[Pools | None, list[Findi
         pools = draw_pools(params, data)
     except InputError as error:
         return None, [fault("pools", error)]
-    asked = sum(map(len, pools.rounds.values()))
-    return pools, [
-        ok(
-            "pools",
-            f"{len(pools.seed)} seed pairs, {len(pools.gold)} gold pairs, {len(pools.test)} test "
-            f"and {len(pools.development)} development prompts, {asked} prompts of rounds",
-        )
+    again = [
+        fault("pools", again) if again.action == "stop" else note("pools", str(again))
+        for again in met_again(pools, params)
+        if again.action != "off"
     ]
+    asked = sum(map(len, pools.rounds.values()))
+    text = (
+        f"{len(pools.seed)} seed pairs, {len(pools.gold)} gold pairs, {len(pools.test)} test "
+        f"and {len(pools.development)} development prompts, {asked} prompts of rounds"
+    )
+    return pools, [*again, ok("pools", text)]

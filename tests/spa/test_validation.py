@@ -163,6 +163,16 @@ def test_what_holds_no_pairs_is_told_where_it_belongs(
     assert (use is None and found.other_use is None) or str(use) in str(found.other_use)
 
 
+def test_prompts_that_only_case_and_an_end_tell_apart_are_warned_of_once(tmp_path: Path) -> None:
+    """Row 4 has the prompt of row 3 to the letter, which row 3's warning stands for."""
+    loud = str(_row(1)["prompt"]).upper().rstrip("?")
+    found = _validate(tmp_path, [_row(1), _row(2), _row(1, prompt=loud), _row(3, prompt=loud)])
+    told = [fault for fault in found.faults if fault.check == "same_prompt"]
+    assert [(f.row, f.field, f.action) for f in told] == [(3, "prompt", "warn")]
+    assert told[0].what == "the prompt is nearly that of row 1; `spa split` tells if pools share it"
+    assert found.passed
+
+
 @pytest.mark.shared
 def test_real_human_like_pairs_are_nearly_all_usable(shared: Path) -> None:
     for name, rows in (("balanced", 652), ("natural", 634)):

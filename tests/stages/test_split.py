@@ -119,6 +119,29 @@ def test_a_seed_prompt_that_is_held_out_but_for_blanks_is_an_overlap(layout: Lay
     assert {row.prompt[-1]["content"].lower() for row in shown} == questions
 
 
+def test_a_rounds_prompt_that_is_a_seed_prompt_but_for_case_is_told_and_stops_where_filter_would(
+    layout: Layout, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Test, development and both rounds ask a question of the seed each, loud and unpunctuated."""
+    lines = [json.dumps({"prompt": _question(n).upper().rstrip("?")}) + "\n" for n in range(4)]
+    (layout.raw / "prompts.jsonl").write_text("".join(lines))
+    _change(layout, "split", test=1, development=1)
+    _change(layout, "filter", checks={"overlap": {"action": "warn"}})
+    rounds = yaml.safe_load(layout.params.read_text())["rounds"]
+    _change(layout, "rounds", **{name: line | {"prompts": 1} for name, line in rounds.items()})
+    split.main()
+    asked = read_table(layout.pool(1), Prompt)[0].prompt[-1]["content"]
+    told = "warning: 1 prompts of round 1 are those of the seed but for case, blanks, Unicode form"
+    said = capsys.readouterr().out
+    assert f"{told} and final punctuation, first {asked!r}; filter@1 warns of their pairs" in said
+    assert "warning: 1 prompts of round 2" in said
+    own = {"prompts": 1, "filter": {"checks": {"overlap": {"action": "stop"}}}}
+    _change(layout, "rounds", **{"2": rounds["2"] | own, "1": rounds["1"] | {"prompts": 1}})
+    with pytest.raises(ContractError, match=r"split: 1 prompts of round 2 .*; wanted none, as "):
+        split.main()
+    assert read_table(layout.pool(2), Prompt), "the pools stay to be looked at"
+
+
 def test_gold_pairs_are_checked_as_well_and_those_dropped_are_not_evaluated_on(
     layout: Layout, tiny_folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

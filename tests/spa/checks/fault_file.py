@@ -4,8 +4,9 @@ import random
 from dataclasses import dataclass, field
 from typing import Any
 
-from spa.checks import Known, prompt_key
+from spa.checks import Known
 from spa.records import JudgedPair
+from spa.same_prompts import prompt_key
 
 THINGS = (
     "bread river engine garden violin bridge candle market forest window kettle harbour".split()

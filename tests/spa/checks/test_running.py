@@ -4,9 +4,10 @@ from typing import Any
 
 import pytest
 
-from spa.checks import INPUT_CHECKS, Known, prompt_key, run_checks
+from spa.checks import INPUT_CHECKS, Known, run_checks
 from spa.contract import DEFAULT_CHECKS, Check, CheckName
 from spa.records import JudgedPair, Pair, pair_hash, prompt_hash
+from spa.same_prompts import prompt_key
 
 GOOD = "Yeast eats sugar in the flour and makes gas, which slowly lifts the dough."
 OTHER = "Because there is air in it; bakers beat the batter until it is full of bubbles."
@@ -17,7 +18,7 @@ def _pair(number: int = 0, **changes: Any) -> JudgedPair:
     fields: dict[str, Any] = {
         "pair_id": f"p{number}",
         "prompt_id": f"q{number}",
-        "prompt": [{"role": "user", "content": f"Why does bread number {number} rise so high?"}],
+        "prompt": [{"role": "user", "content": f"Why does bread number {number} rise so high"}],
         "chosen": GOOD,
         "rejected": OTHER,
         "chosen_finish_reason": "stop",
@@ -41,8 +42,8 @@ FAULTS = {
     "cut:rejected": {"rejected_finish_reason": "length"},
     "repetition:chosen": {"chosen": "It rises again. " * 8},
     "repetition:rejected": {"rejected": "It rises again. " * 8},
-    "prompt_echo:chosen": {"chosen": "Why does bread number 9 rise so high?"},
-    "prompt_echo:rejected": {"rejected": "Why does bread number 10 rise so high?"},
+    "prompt_echo:chosen": {"chosen": "Why does bread number 9 rise so high"},
+    "prompt_echo:rejected": {"rejected": "Why does bread number 10 rise so high"},
     "template_leak:chosen": {"chosen": GOOD + "<|im_end|>"},
     "template_leak:rejected": {"rejected": OTHER + "\nHuman: more"},
     "tie": {"margin": -0.0005},
@@ -64,7 +65,7 @@ def test_each_fault_is_found_among_good_pairs_and_only_there() -> None:
 
 def test_a_held_out_prompt_is_an_overlap() -> None:
     outcome = run_checks(
-        [_pair(1), _pair(2)], ALL, held_out={"user: why does bread number 2 rise so high?"}
+        [_pair(1), _pair(2)], ALL, held_out={"user: why does bread number 2 rise so high"}
     )
     assert [(f.pair.pair_id, f.reasons) for f in outcome.flagged] == [("p2", ["overlap"])]
 
@@ -124,7 +125,7 @@ def test_the_turned_round_label_flags_both_pairs_and_a_repeat_only_the_later() -
 def test_what_is_known_of_a_response_flags_the_pair_that_uses_it() -> None:
     pairs = [_pair(n, chosen_id=f"a{n}", rejected_id=f"b{n}") for n in range(4)]
     known = Known(
-        non_finite={"a1"}, unended={"b2"}, earlier={"user: why does bread number 3 rise so high?"}
+        non_finite={"a1"}, unended={"b2"}, earlier={"user: why does bread number 3 rise so high"}
     )
     outcome = run_checks(pairs, ALL, known=known)
     assert [(f.row, f.reasons) for f in outcome.flagged] == [
@@ -169,7 +170,7 @@ def test_only_the_last_user_turn_of_a_conversation_is_not_its_prompt() -> None:
     """Two talks that both end in "Go on." are two prompts."""
     talk = [{"role": "user", "content": "Why?"}, {"role": "assistant", "content": "So."}]
     first = {"prompt": [*talk, {"role": "user", "content": "Go on."}]}
-    assert run_checks([_pair(1, **first)], ALL, held_out={"user: go on."}).flagged == []
+    assert run_checks([_pair(1, **first)], ALL, held_out={"user: go on"}).flagged == []
     [flag] = run_checks([_pair(1, **first)], ALL, held_out={prompt_key(first["prompt"])}).flagged
     assert flag.reasons == ["overlap"]
 
@@ -182,7 +183,7 @@ def _asked(system: str, **changes: Any) -> JudgedPair:
 def test_prompts_that_differ_in_their_system_turn_are_different_prompts() -> None:
     turned = {"chosen": OTHER, "rejected": GOOD}
     pairs = [_asked("Be brief."), _asked("Be long."), _asked("Be long. ", **turned)]
-    known = Known(earlier={prompt_key(_asked("Be kind.").prompt)}, held_out={"user: why?"})
+    known = Known(earlier={prompt_key(_asked("Be kind.").prompt)}, held_out={"user: why"})
     found = {f.row: f.reasons for f in run_checks(pairs, ALL, known=known).flagged}
     assert found == {1: ["contradiction"], 2: ["contradiction"]}
 

@@ -1,5 +1,7 @@
 """Data with bad rows, too few of them, or on the Hub."""
 
+import json
+
 import pytest
 
 from spa.doctor.data import check_data, check_pools
@@ -42,3 +44,19 @@ def test_data_on_the_hub_are_a_note(pipeline: Layout) -> None:
     data, findings = check_data(params.split, pipeline.root)
     assert data is None
     assert (len(notes_of(findings)), faults_of(findings)) == (1, [])
+
+
+@pytest.mark.parametrize(("action", "state"), [("stop", "fault"), ("drop", "note")])
+def test_prompts_that_pools_share_but_for_case_are_told(
+    pipeline: Layout, action: str, state: str
+) -> None:
+    """Pools are drawn by all letters, so that some of 24 loud twins come to lie apart."""
+    rows = [json.loads(line) for line in (pipeline.raw / "pairs.jsonl").read_text().splitlines()]
+    loud = "".join(json.dumps({"prompt": row["prompt"].upper()}) + "\n" for row in rows)
+    (pipeline.raw / "prompts.jsonl").write_text(loud, encoding="utf-8")
+    checks = {"overlap": {"action": action}}
+    params = edit(pipeline, lambda raw: raw["filter"].update(checks=checks))
+    data, _ = check_data(params.split, pipeline.root)
+    assert data is not None
+    first = check_pools(params, data)[1][0]
+    assert (first.state, "prompts of round 1 are those of" in first.text) == (state, True)
