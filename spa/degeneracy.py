@@ -30,9 +30,16 @@ _MOJIBAKE = re.compile(
 )
 
 
+_INVISIBLE = dict.fromkeys(map(ord, "\u00ad\u200b\u2060\ufeff"))
+"""Soft hyphen, the blanks of no width and the byte order mark, which say nothing."""
+_LOOK_BLANK = "\u115f\u1160\u2800\u3164\uffa0"
+"""Letters and signs that Unicode draws as nothing: Hangul's fillers and Braille's blank."""
+
+
 def normalise(text: str) -> str:
-    """Text without differences of case, blanks and Unicode form (NFKC)."""
-    return " ".join(unicodedata.normalize("NFKC", text).casefold().split())
+    """Text without differences of case, blanks (of no width too) and Unicode form (NFKC)."""
+    seen = text.translate(_INVISIBLE)
+    return " ".join(unicodedata.normalize("NFKC", seen).casefold().split())
 
 
 @lru_cache(maxsize=16)
@@ -106,12 +113,12 @@ def content(text: str) -> Content:
         return "empty"
     if not _visible(text):
         return "blank"
-    return "words" if words(text) else "wordless"
+    return "words" if any(word.strip("_") for word in words(text)) else "wordless"
 
 
 def _visible(text: str) -> bool:
     """Whether anything is seen: no blanks, control or format characters (zero-width ones)."""
-    return any(unicodedata.category(sign)[0] not in "ZC" for sign in text)
+    return any(unicodedata.category(s)[0] not in "ZC" and s not in _LOOK_BLANK for s in text)
 
 
 def length_ratio(first: str, second: str) -> float:

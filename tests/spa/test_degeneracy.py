@@ -17,6 +17,11 @@ from spa.degeneracy import (
 
 def test_normalising_forgets_case_blanks_and_unicode_form() -> None:
     assert normalise("  ＡBC\n d ") == "abc d"
+    assert normalise("\ufeffa\u200bb\u00ad\u2060 \u00a0c\r\nd\u2028e") == "ab c d e"
+    assert normalise("cafe\u0301") == normalise("caf\u00e9")
+    assert normalise("\u0645\u06cc\u200c\u0634") != normalise(
+        "\u0645\u06cc\u0634"
+    )  # as Persian has it
 
 
 def test_similarity_is_dice_over_word_pairs() -> None:
@@ -65,6 +70,9 @@ def test_content_tells_nothing_blanks_and_signs_apart() -> None:
     texts = ("", " \n\t", "\u200b\ufeff", "\x00", "...", "👍", "5", "Ja.")
     kinds = ("empty", "blank", "blank", "blank", "wordless", "wordless", "words", "words")
     assert tuple(map(content, texts)) == kinds
+    assert set(map(content, ("\u3164", "\u2800\u2800", "\u115f\u1160 \uffa0", "\r\n"))) == {"blank"}
+    assert set(map(content, ("____", "\u0301", "_ _"))) == {"wordless"}
+    assert content("__init__") == "words"
 
 
 def test_length_ratio_is_longer_over_shorter() -> None:

@@ -34,6 +34,8 @@ LEAKS = (
     # Gemma, T5, Cohere, GLM, SmolVLM
     "Yeast.<end_of_turn>",
     "<start_of_turn>model",
+    "Yeast.<turn|>\n<|turn>user",
+    "Yeast <unused24><reserved_106>",
     "<bos>Yeast.",
     "Yeast.<eos>",
     "Yeast.<pad><pad>",
@@ -45,6 +47,8 @@ LEAKS = (
     # openings of turns: hh, Alpaca, Vicuna, and roles whose tokens were left out
     "Yeast.\n\nHuman: And butter?",
     "Assistant: Yeast.",
+    "Yeast.\rHuman: And butter?",
+    "Yeast.\u2028User: And butter?",
     "Yeast.\nUser: And butter?",
     "Yeast.\n### Assistant: Butter.",
     "Yeast.\n\n### Instruction:\nBake.",
@@ -67,6 +71,7 @@ GOOD = (
     "~~old~~ new",
     # code and its operators
     "if a < b | c > d then stop",
+    "curl -u USER:PASS asks with a name, as https://USER:PASS@host does.",
     "In F#, x |> f is f x, and f <| x is the same.",
     "Haskell's a <|> b tries a, then b; many parsers are a <|> b <|> c.",
     "std::vector<int> v; v[INDEX] = 1;",

@@ -78,13 +78,13 @@ def test_heuristic_reasons_have_sane_precision_and_recall(
 
 
 def test_template_leaks_are_found_among_texts_that_look_like_them() -> None:
-    """46 of 47 leaks, and 2 of 38 good texts: precision 46/48, recall 46/47."""
+    """50 of 51 leaks, and 2 of 39 good texts: precision 50/52, recall 50/51."""
     found = sum(template_leaks(text) > 0 for text in LEAKS)
     wrong = sum(template_leaks(text) > 0 for text in GOOD)
     print(
         f"template_leak: precision {found / (found + wrong):.2f}, recall {found / len(LEAKS):.2f}"
     )
-    assert (found, len(LEAKS), wrong, len(GOOD)) == (46, 47, 2, 38)
+    assert (found, len(LEAKS), wrong, len(GOOD)) == (50, 51, 2, 39)
 
 
 def test_great_expectations_flags_and_counts_agree(
