@@ -134,6 +134,43 @@ def read_manifest(layout: Layout, stage: str) -> dict[str, Any]:
     return value
 
 
+def check_policies(layout: Layout, stage: str) -> None:
+    """Refuse to start a stage whose policies are not as the stages that wrote them left them.
+
+    DVC knows a file by its time and size, and hard-links it to its cache: it sees no bit that
+    turned round on a disk, and where it sees one it takes the same file back from the cache.
+    A manifest that is not here, as where DVC pulled the policy alone, has nothing to say.
+
+    Args:
+        layout: the pipeline.
+        stage: as `dvc repro` names it.
+
+    Raises:
+        ArtefactError: names the file.
+    """
+    stages = read_stages(layout)
+    read = set(stages[stage].deps) if stage in stages else set()
+    for writer in stages.values():
+        policies = [out for out in writer.outs if out in read and out.endswith("/policy")]
+        if not policies or not layout.manifest(writer.name).is_file():
+            continue
+        written = read_manifest(layout, writer.name).get("outputs") or {}
+        for file, sha256 in written.items():
+            place = layout.root / file
+            if file.startswith(f"{policies[0]}/") and place.parent.is_dir():
+                _check_file(place, file, sha256, writer.name)
+
+
+def _check_file(place: Path, file: str, sha256: str, writer: str) -> None:
+    found = hash_file(place)[:16] if place.is_file() else "nothing"
+    if found != sha256[:16]:
+        raise ArtefactError(
+            f"{file}: found {found}; wanted what {writer} wrote ({sha256[:16]} in its manifest); "
+            f"DVC's cache may hold the same damage: `find .dvc/cache -samefile {file} -delete; "
+            f"rm {file}`, then `dvc repro {writer}`"
+        )
+
+
 def policy_read(layout: Layout, stage: str) -> str:
     """The round (or `rival`) whose policy a stage of a round read, beside the base's.
 

@@ -50,12 +50,15 @@ def stage_context(
         tool: whatever code the pipeline ran with, as only its files are read.
 
     Raises:
-        ArtefactError: the installed code is not the pipeline's (`spa.code_lock`).
+        ArtefactError: the installed code is not the pipeline's (`spa.code_lock`), or a policy
+            not the one that its stage wrote.
     """
     from spa.chunks import Chunks, surroundings
     from spa.code_lock import check_code
     from spa.layout import Layout
+    from spa.manifest import check_policies
     from spa.param_files import load_compute, load_params
+    from spa.tracking.stages import child_name
 
     layout = Layout.find()
     if not tool:
@@ -65,6 +68,10 @@ def stage_context(
     if round is not None:
         params = params.for_round(round)
     compute = load_compute(layout.compute)
+    if stage:
+        check_policies(
+            layout, "seed" if (stage, round) == ("train", 0) else child_name(stage, round)
+        )
     folder = layout.unfinished(stage or "tool", round if name is None else name)
     chunks = Chunks(folder, *surroundings(), compute.model_dump())
     yield Context(layout, params, compute, chunks, beta)

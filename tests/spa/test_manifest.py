@@ -1,5 +1,6 @@
 """Manifests and the DAG that they are made from; schema versions that say how to migrate."""
 
+import shutil
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -11,7 +12,15 @@ from spa.dag import Tree, downstream, read_stages
 from spa.errors import ArtefactError, ParamsError
 from spa.files import hash_file, read_table, write_table
 from spa.layout import Layout
-from spa.manifest import model_of, params_of, policy_hash, read_manifest, root_hash, write_manifest
+from spa.manifest import (
+    check_policies,
+    model_of,
+    params_of,
+    policy_hash,
+    read_manifest,
+    root_hash,
+    write_manifest,
+)
 from spa.models import model_hash
 from spa.param_files import load_params
 from spa.records import JudgedPair, Prompt
@@ -144,3 +153,20 @@ def test_params_of_another_version_say_how_to_migrate(tmp_path: Path) -> None:
 def test_rows_of_a_run_carry_the_version(run: Layout) -> None:
     assert pq.read_schema(run.kept(1)).metadata[b"spa.schema_version"] == b"1"
     assert read_table(run.kept(1), JudgedPair)
+
+
+def test_a_stages_policies_are_those_that_were_written_where_a_manifest_tells(
+    run: Layout, tmp_path: Path
+) -> None:
+    layout = Layout(Path(shutil.copytree(run.root, tmp_path / "run")))
+    check_policies(layout, "generate@2")
+    weights = next(layout.policy(1).glob("*.safetensors"))
+    weights.write_bytes(weights.read_bytes() + b"0")
+    check_policies(layout, "generate@1")  # reads another
+    with pytest.raises(ArtefactError, match=r"round-1/policy/.*: found .* what train@1 wrote"):
+        check_policies(layout, "generate@2")
+    weights.unlink()
+    with pytest.raises(ArtefactError, match=r"round-1/policy/.*: found nothing; wanted what"):
+        check_policies(layout, "generate@2")
+    layout.manifest("train@1").unlink()
+    check_policies(layout, "generate@2")
