@@ -89,6 +89,16 @@ def _place(row: Row, twin: Row) -> str:
     return f"row {twin.number}" + (f" of {twin.file}" if twin.file != row.file else "")
 
 
+def role_finding(row: Row, pair: Pair) -> Finding | None:
+    """A warning about a prompt whose last turn is no user's: what is answered then?"""
+    role = pair.prompt[-1]["role"]
+    if role == "user":
+        return None
+    topic = "the prompt's last turn is not a user's"
+    what = f"the prompt ends with a turn of {role}"
+    return Finding(row.file, row.number, "prompt", what, "role", "warn", topic)
+
+
 def long_finding(row: Row, pair: Pair) -> Finding | None:
     """A warning about a pair of more than `LONG` characters, prompt and both answers together."""
     size = sum(len(turn["content"]) for turn in pair.prompt) + len(pair.chosen) + len(pair.rejected)

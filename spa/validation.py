@@ -16,6 +16,7 @@ from spa.findings import (
     check_finding,
     long_finding,
     read_finding,
+    role_finding,
     same_prompt_finding,
 )
 from spa.importing.files import file_kinds, scan_rows
@@ -87,8 +88,9 @@ def validate(source: str, root: Path) -> Validation:
     kinds = file_kinds(source, root)
     scan = _scan(source, root)
     found = [(position, read_finding(fault)) for position, fault in scan.faults]
-    long = zip(scan.rows, scan.pairs, strict=True)
-    found += [(at, one) for (at, row), pair in long if (one := long_finding(row, pair))]
+    for (position, row), pair in zip(scan.rows, scan.pairs, strict=True):
+        warned = long_finding(row, pair), role_finding(row, pair)
+        found += [(position, finding) for finding in warned if finding]
     found += _same_prompts(scan)
     outcome = run_checks(scan.pairs, INPUT_CHECKS)
     twins = _twins(scan, outcome.flagged)

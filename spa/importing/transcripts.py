@@ -5,8 +5,8 @@ from typing import Any
 
 from spa.records import Message
 
-_TURN = re.compile(r"(?:\A\s*|\n\n)(Human|Assistant):")
-_TRANSCRIPT = re.compile(r"\s*Human:.*?\n\nAssistant:", re.DOTALL)
+_TURN = re.compile(r"(?:\A\s*|\n\r?\n)(Human|Assistant):")
+_TRANSCRIPT = re.compile(r"\s*Human:.*?\n\r?\nAssistant:", re.DOTALL)
 _ROLES = {"Human": "user", "Assistant": "assistant"}
 
 

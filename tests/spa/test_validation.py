@@ -104,6 +104,7 @@ WARNED: dict[str, tuple[dict[str, Any], str]] = {
     "mojibake": ({"chosen": f"{GOOD} ItÃ©s true."}, "mojibake"),
     "length": ({"chosen": f"{GOOD} {OTHER} " * 9, "rejected": "Heat."}, "length_ratio"),
     "cut": ({"rejected_finish_reason": "length"}, "cut"),
+    "role": ({"prompt": [{"role": "assistant", "content": "Ask me about bread."}]}, "role"),
     "long": ({"chosen": "A word, and more. " * 60_000}, "long"),
 }
 

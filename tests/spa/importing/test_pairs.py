@@ -95,6 +95,16 @@ def test_transcripts_keep_their_turns_and_the_blank_lines_within(tmp_path: Path)
     assert imported.format == "Anthropic hh transcripts"
 
 
+def test_transcripts_whose_lines_end_as_on_windows_are_transcripts(tmp_path: Path) -> None:
+    start = "\r\n\r\nHuman: Why?\r\n\r\nAssistant:"
+    row = {"chosen": f"{start} So.\r\nYes.\r\n", "rejected": f"{start} No."}
+    imported = read_pairs(_write(tmp_path, row), tmp_path)
+    [pair] = imported.pairs
+    assert pair.prompt == [{"role": "user", "content": "Why?"}]
+    assert (pair.chosen, pair.rejected) == ("So.\r\nYes.", "No.")
+    assert imported.format == "Anthropic hh transcripts"
+
+
 def test_csv_pairs_may_leave_cells_empty(tmp_path: Path) -> None:
     text = "prompt,chosen,rejected,chosen_finish_reason\nWhy?,So.,,\nHow?,Thus.,No.,length\n"
     (tmp_path / "a.csv").write_text(text)
