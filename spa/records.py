@@ -64,6 +64,8 @@ class Record:
     """Base of all rows; subclasses add fields and the Parquet schema that holds them."""
 
     SCHEMA: ClassVar[pa.Schema]
+    OPTIONAL: ClassVar[frozenset[str]] = frozenset()
+    """Columns that may say nothing (null)."""
 
     def row(self) -> dict[str, Any]:
         """The record as a plain dict, nested values shared and not copied."""
@@ -233,6 +235,7 @@ class TrainingRow(Record):
             ("learning_rate", pa.float64()),
         ]
     )
+    OPTIONAL: ClassVar[frozenset[str]] = frozenset({"extrapolated_margin", "threshold"})
 
     step: int
     pair_id: str

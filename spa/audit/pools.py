@@ -26,13 +26,30 @@ class Rows:
             found.fault(self.name, str(error).removeprefix(f"{file}: "))
             found.unread.add(self.name)
             return
-        self._columns = {name: self.table[name].to_pylist() for name in kind.SCHEMA.names}
+        columns = {name: self.table[name].to_pylist() for name in kind.SCHEMA.names}
+        said = {name: column for name, column in columns.items() if name not in kind.OPTIONAL}
+        nulls = [(n, row) for n, column in said.items() for row in _nulls(column)]
+        for name, row in nulls:
+            found.fault(self.name, f"{name} is null", row)
+        if nulls:
+            found.unread.add(self.name)
+        else:
+            self._columns = columns
 
     def __getitem__(self, column: str) -> list[Any]:
         return self._columns[column]
 
     def __len__(self) -> int:
         return len(next(iter(self._columns.values())))
+
+
+def _nulls(column: list[Any]) -> list[int]:
+    """Rows, from 1, that say nothing, or whose list has something that does not."""
+    return [
+        row
+        for row, value in enumerate(column, 1)
+        if value is None or (isinstance(value, list) and None in value)
+    ]
 
 
 def audit_pools(

@@ -163,6 +163,19 @@ def test_an_edit_is_named_by_file_and_row_and_after_forging_by_row_and_root(
     assert root_hash(run) != before  # which a signed tag still holds
 
 
+@pytest.mark.parametrize(
+    ("name", "column", "value"),
+    [("scores", "reward", None), ("responses", "token_ids", None), ("pairs", "margin", None),
+     ("responses", "token_logprobs", [None, -1.0]), ("kept", "prompt", [None])],
+)  # fmt: skip
+def test_a_value_taken_out_is_named_by_row(
+    rows: Layout, name: str, column: str, value: Any
+) -> None:
+    file = f"data/round-1/{name}.parquet"
+    edit(rows.root / file, _set(column, value))
+    assert by_rows_alone(rows, file) == {2}
+
+
 def test_a_flag_taken_away_is_named_where_its_pair_should_be_kept(rows: Layout) -> None:
     edit(rows.flagged(2), lambda own: own[:1])
     assert by_rows_alone(rows, "data/round-2/kept.parquet") == {7}
