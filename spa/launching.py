@@ -173,6 +173,7 @@ def _log(folder: Path, rank: int) -> Path:
 
 
 def _last_words(log: Path) -> str:
-    """What a process said at its end."""
+    """What a process said was wrong, or else said at its end."""
     lines = [line for line in log.read_text(errors="replace").splitlines() if line.strip()]
-    return f" ({lines[-1].removeprefix('error: ')[:300]})" if lines else ""
+    said = [line for line in lines if line.startswith("error: ")] or lines
+    return f" ({said[-1].removeprefix('error: ')[:500]})" if said else ""

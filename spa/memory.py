@@ -43,6 +43,18 @@ def smaller(error: BaseException, size: int, key: str, *, pieces: int | None = N
     return half
 
 
+def exhausted(error: BaseException) -> str | None:
+    """One line where memory ran out at work that cannot be cut; None where `error` is another."""
+    if not _is_out_of_memory(error):
+        return None
+    found = " ".join(str(error).split())[:150]
+    return (
+        f"out of memory{f' ({found})' if found else ''}; wanted more memory, a smaller model, or "
+        "less at once: processes, train_pairs, score_tokens or generate_batch in compute.yaml, "
+        "train.max_length; what was finished before is kept, and the same command goes on from it"
+    )
+
+
 def resumed(before: tuple[int, int] | None, size: int, key: str) -> int:
     """What work that goes on begins with: what it came down to, if it was asked for as much.
 
@@ -59,11 +71,11 @@ def resumed(before: tuple[int, int] | None, size: int, key: str) -> int:
 
 
 def _is_out_of_memory(error: BaseException) -> bool:
+    if not isinstance(error, RuntimeError):
+        return isinstance(error, MemoryError)
     from accelerate.utils.memory import should_reduce_batch_size
 
-    if isinstance(error, MemoryError):
-        return True
-    return isinstance(error, Exception) and should_reduce_batch_size(error)
+    return bool(should_reduce_batch_size(error))
 
 
 def _give_back() -> None:

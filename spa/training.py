@@ -197,7 +197,7 @@ class Trainer:
                 return work()
             except (RuntimeError, MemoryError) as error:
                 if self._together.count > 1:
-                    raise  # the others wait for this one's gradients
+                    raise  # the others wait for this one's gradients; `spa.memory.exhausted` tells
                 self._micro_pairs = smaller(error, self._micro_pairs, "train_pairs")
                 undo()
 

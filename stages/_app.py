@@ -5,6 +5,7 @@ import sys
 from importlib import import_module
 
 from spa.errors import SpaError
+from spa.memory import exhausted
 from stages._terminal import lines, plain
 
 QUIET = {
@@ -78,14 +79,23 @@ def run(arguments: list[str] | None = None) -> None:
             app.command(name, help=paragraphs(main.__doc__), rich_help_panel=panel)(main)
     try:
         app(arguments)
-    except SpaError as error:
-        print(f"error: {lines(str(error))}", file=sys.stderr)
-        sys.exit(1)
-    except OSError as error:  # of the machine: a name too long, a folder closed to us
-        if error.filename is None:
+    except Exception as error:
+        if (told := in_words(error)) is None:
             raise
-        print(f"error: {plain(str(error.filename))}: {error.strerror}", file=sys.stderr)
+        print(f"error: {told}", file=sys.stderr)
         sys.exit(1)
+
+
+def in_words(error: Exception) -> str | None:
+    """What a user is told of an error, for the terminal; None of a bug, which stays as it is."""
+    match error:
+        case SpaError():
+            return lines(str(error))
+        case OSError() if error.filename is not None:  # a name too long, a folder closed to us
+            return plain(f"{error.filename}: {error.strerror}")
+        case MemoryError() | RuntimeError():
+            return exhausted(error)
+    return None
 
 
 def paragraphs(docstring: str) -> str:

@@ -24,6 +24,8 @@ def main(folder: Path, task: str) -> None:
             torch.distributed.all_reduce(torch.zeros(10), async_op=rank == 1)
     if (task, rank) in (("fail", 1), ("fail first", 0), ("fail at work", 1)):
         raise ModelError("weights: not found")
+    if task == "fail and talk on" and rank == 1:
+        sys.exit("error: weights: not found\na library says good-bye")
     if task == "die" and rank == 1:
         os.kill(os.getpid(), 9)
     told = _pass(together, float(rank)) if task == "pass" else met

@@ -44,6 +44,10 @@ def test_no_pass_waits_for_another_processs_buffers(tmp_path: Path) -> None:
             "fail at work",
             r"process 1 of 2 ended with exit code 1 \(.*weights: not found\); wanted 0",
         ),
+        (
+            "fail and talk on",
+            r"process 1 of 2 ended with exit code 1 \(weights: not found\); wanted 0",
+        ),
         ("die", r"process 1 of 2 ended with exit code -9"),
     ],
 )

@@ -1,5 +1,7 @@
 """Work that does not fit into memory is done in smaller pieces, with the same result."""
 
+import subprocess
+import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -15,7 +17,7 @@ from spa.generation.engine import Request
 from spa.generation.transformers_engine import TransformersEngine
 from spa.logprobs import next_token_logprobs, score
 from spa.margins import Margins
-from spa.memory import reduced, resumed, smaller
+from spa.memory import exhausted, reduced, resumed, smaller
 from spa.models import Policy
 from spa.records import TrainingRow
 from tests.spa.test_training import _train, _weights
@@ -172,3 +174,70 @@ def test_what_cannot_be_halved_is_one_clear_line(
 def test_another_error_stays_what_it_is() -> None:
     with pytest.raises(RuntimeError, match="something else"):
         smaller(RuntimeError("something else"), 8, "generate_batch")
+
+
+def test_memory_that_runs_out_elsewhere_is_one_clear_line() -> None:
+    with pytest.raises(RuntimeError) as stop:
+        run_out()
+    told = exhausted(stop.value) or ""
+    assert told.startswith("out of memory (")
+    assert "wanted more memory" in told
+    assert "\n" not in told
+    assert (exhausted(MemoryError()) or "").startswith("out of memory; wanted more memory")
+    assert exhausted(RuntimeError("something else")) is None
+    assert exhausted(ValueError("out of memory.")) is None
+
+
+def test_memory_that_runs_out_in_a_later_step_leaves_the_checkpoint_before_it(
+    tiny_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A step half done cannot be taken again; the training that goes on ends the same."""
+    whole, log = _train(tiny_folder)
+    step, steps = torch.optim.AdamW.step, []
+
+    def limited(self: Any, *more: Any) -> Any:
+        steps.append(None)
+        if len(steps) == 3:
+            run_out()
+        return step(self, *more)
+
+    monkeypatch.setattr(torch.optim.AdamW, "step", limited)
+    with pytest.raises(RuntimeError) as stop:
+        _train(tiny_folder, checkpoints=Checkpoints(tmp_path, "this", seconds=0))
+    assert exhausted(stop.value)
+    assert [folder.name for folder in tmp_path.iterdir()] == ["step-00000002"]
+    found, rows = _train(tiny_folder, checkpoints=Checkpoints(tmp_path, "this", seconds=0))
+    assert torch.equal(_weights(found), _weights(whole))
+    assert rows == log
+
+
+LIMITED = """
+import resource, sys
+from pathlib import Path
+from spa.compute import Compute
+from spa.encoding import TokenSequence
+from spa.logprobs import score
+from spa.memory import reduced
+from spa.models import load_policy
+
+model = load_policy(Path(sys.argv[1]), Compute(device="cpu")).model
+sequences = [TokenSequence([5, 6, 7], [8 + n, *range(9, 9 + 250)]) for n in range(40)]
+wanted = score(model, sequences, token_budget=300)
+pages = int(Path("/proc/self/statm").read_text().split()[0])
+most = pages * resource.getpagesize() + 40 * 2**20
+resource.setrlimit(resource.RLIMIT_AS, (most, resource.RLIM_INFINITY))
+found = score(model, sequences, token_budget=10**6)
+assert all(abs(sum(a) - sum(b)) < 1e-3 for a, b in zip(wanted, found, strict=True))
+print(reduced["score_tokens"])
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+def test_a_real_limit_is_worked_under_in_smaller_pieces(tiny_folder: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", LIMITED, str(tiny_folder)],
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert "warning: out of memory with score_tokens 1000000; going on with 500000" in done.stderr
+    assert int(done.stdout) <= 500000

@@ -8,8 +8,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import torch
 
-from stages._app import STAGES, TOOLS, paragraphs, run
+from stages._app import STAGES, TOOLS, in_words, paragraphs, run
 from tests.pipeline.tiny_params import write_pipeline
 
 Spa = Callable[..., tuple[int, str, str]]
@@ -63,6 +64,15 @@ def test_an_error_is_one_line_and_exit_code_1_of_the_process(tmp_path: Path) -> 
     assert done.stderr.startswith("error: ")
     assert "found no dvc.yaml here or in a folder above" in done.stderr
     assert done.stderr.count("\n") == 1
+
+
+def test_what_is_told_of_an_error_is_one_line_and_a_bug_keeps_its_traceback() -> None:
+    with pytest.raises(RuntimeError) as stop:
+        torch.empty(2**50, dtype=torch.uint8)
+    assert (in_words(stop.value) or "").startswith("out of memory (")
+    assert in_words(OSError(36, "File name too long", "a")) == "a: File name too long"
+    bugs = [OSError("?"), KeyError("a"), RuntimeError("b"), ValueError("c")]
+    assert [in_words(bug) for bug in bugs] == [None] * 4
 
 
 @pytest.mark.parametrize("name", [*STAGES, *TOOLS])
