@@ -21,7 +21,7 @@ from safetensors.numpy import save_file
 from spa.audit import audit
 from spa.audit.hashes import Digests
 from spa.dag import Stage, Tree, read_raw_params, read_stages
-from spa.files import read_table, write_json, write_table
+from spa.files import read_json, read_table, write_json, write_table
 from spa.judging import make_pairs, make_scores
 from spa.layout import Layout
 from spa.manifest import policy_hash, write_manifest
@@ -39,6 +39,7 @@ from spa.records import (
     TrainingRow,
     content_hash,
 )
+from spa.report import summary
 from spa.schedule import make_batches, make_plan, rate_factor
 from spa.seeds import derive_seed
 from spa.threshold import RollingThreshold
@@ -229,7 +230,7 @@ def _filter(layout: Layout, params: Params, name: str) -> None:
     kept = [pair for pair in pairs if pair.pair_id not in dropped]
     write_table(layout.kept(name), kept, JudgedPair)
     write_table(layout.flagged(name), cut, FlaggedPair)
-    counts = {"kept": len(kept), "flagged": len(cut)}
+    counts = {"pairs": len(pairs), "kept": len(kept), "flagged": len(cut)}
     write_json(layout.checks(name), {**counts, "reasons": {"repetition:chosen": len(cut)}})
 
 
@@ -275,11 +276,17 @@ def _evaluation(layout: Layout, params: Params, name: str) -> None:
         for pool in ("development", "test")
         for row in read_table(layout.pool(pool), Prompt)
     ]
-    rows = [{**output, "preference": 1 + n % 2} for n, output in enumerate(outputs)]
-    wins = [row["preference"] - 1 for row in rows if row["dataset"] == "test"]
+    tested = [own for own in outputs if own["dataset"] == "test"]
+    rows = [
+        {"dataset": "test", "prompt_id": own["prompt_id"], "output_1": "Another answer.",
+         "output_2": own["output"], "generator_2": name, "preference": 1 + n % 2}
+        for n, own in enumerate(tested)
+    ]  # fmt: skip
+    wins = [row["preference"] - 1 for row in rows]
     write_json(layout.evaluation(name) / "outputs.json", outputs)
     write_json(layout.evaluation(name) / "annotations.json", rows)
     figures = {"round": name, "annotator": "rubric", "win_rate": sum(wins) / len(wins)}
+    figures["development_win_rate"] = 0.5
     write_json(layout.evaluation(name) / "metrics.json", figures)
 
 
@@ -293,7 +300,9 @@ def _report(layout: Layout, params: Params, _: str) -> None:
     for out in read_stages(layout)["report"].outs:
         if out.startswith(f"{layout.show(layout.report)}/"):
             (layout.root / out).write_text(out)
-    write_json(layout.report / "summary.json", {"schema_version": 1, "rounds": []})
+    names = ["base", "0", *params.rounds, "rival"]
+    rows = [read_json(layout.evaluation(own) / "metrics.json") for own in names]
+    write_json(layout.report / "summary.json", summary(rows))
 
 
 def main() -> None:

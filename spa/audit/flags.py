@@ -65,20 +65,27 @@ def check_actions(flagged: Rows, checks: Mapping[Any, Check], found: Findings) -
             found.fault(flagged.name, what, row)
 
 
-def check_counts(layout: Layout, round: int, flagged: Rows, found: Findings) -> None:
-    """Reasons are there as often as checks.json counts them."""
+def check_counts(
+    layout: Layout, round: int, flagged: Rows, counted: Mapping[str, int], found: Findings
+) -> None:
+    """Reasons, and pairs kept or not, are there as often as checks.json counts them."""
     if flagged.name in found.unread:
         return
+    file = layout.show(layout.checks(round))
     try:
-        told = dict(read_json(layout.checks(round))["reasons"])
+        told = dict(read_json(layout.checks(round)))
+        reasons = dict(told["reasons"])
     except (ArtefactError, KeyError, TypeError, ValueError) as error:
-        found.fault(layout.show(layout.checks(round)), f"cannot be read: {error}")
+        found.fault(file, f"cannot be read: {error}")
         return
     counts = Counter(reason for own in flagged["reasons"] for reason in own)
-    for reason in sorted({*counts, *told}):
-        if counts[reason] != told.get(reason, 0):
-            what = f"{counts[reason]} rows with {reason}; checks.json has {told.get(reason, 0)}"
+    for reason in sorted({*counts, *reasons}):
+        if counts[reason] != reasons.get(reason, 0):
+            what = f"{counts[reason]} rows with {reason}; checks.json has {reasons.get(reason, 0)}"
             found.fault(flagged.name, what)
+    for key, count in counted.items():
+        if told.get(key) != count:
+            found.fault(file, f"{key} {told.get(key)}; the round has {count}")
 
 
 def _action(checks: Mapping[Any, Check], reason: str) -> Action:

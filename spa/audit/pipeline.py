@@ -9,10 +9,11 @@ from dataclasses import dataclass
 
 from tqdm import tqdm
 
+from spa.audit.figures import audit_evaluation, audit_summary
 from spa.audit.files import FileAudit
 from spa.audit.findings import Findings
 from spa.audit.flags import audit_given_flags
-from spa.audit.pools import Rows, audit_evaluation, audit_pools
+from spa.audit.pools import Rows, audit_pools
 from spa.audit.rounds import RoundAudit
 from spa.audit.steps import audit_log
 from spa.audit.training import audit_apart
@@ -96,4 +97,5 @@ def audit_rows(
         pairs += own.pairs
     for name in ("base", "0", *params.rounds, "rival"):
         audit_evaluation(layout, name, pools, found)
+    audit_summary(layout, params, found)
     return pairs

@@ -1,11 +1,11 @@
-"""Pools, seed and evaluations, row by row: who was drawn where, and what must stay apart."""
+"""Pools, row by row: who was drawn where, and what must stay apart."""
 
 from collections.abc import Sequence
 from typing import Any
 
 from spa.audit.findings import Findings
 from spa.errors import ArtefactError, SpaError
-from spa.files import read_columns, read_json
+from spa.files import read_columns
 from spa.layout import Layout
 from spa.params import Params
 from spa.raw_data import pools_as_split, read_raw_data
@@ -71,6 +71,7 @@ def audit_pools(
     pools = {name: Rows(layout, layout.pool(name), kinds[name], found) for name in names}
     for name, rows in pools.items():
         check_ids(rows, found, pairs=name in PAIR_POOLS)
+    _check_earlier(layout, params, pools, found)
     _check_apart({name: rows for name, rows in pools.items() if name != "hidden_gold"}, found)
     if not redraw:
         found.note("data/raw changed: the pools were not drawn again from it")
@@ -91,6 +92,15 @@ def audit_pools(
         if name in PAIR_POOLS and pools[name][key] == ids:
             _check_ends(pools[name], wanted, found)
     return pools
+
+
+def _check_earlier(layout: Layout, params: Params, pools: dict[str, Rows], found: Findings) -> None:
+    """What a round's filter takes for prompts of earlier rounds are the pools before."""
+    before: list[str] = []
+    for name in params.rounds:
+        rows = Rows(layout, layout.earlier(name), Prompt, found)
+        found.order(rows.name, rows["prompt_id"], before, "the pools of the rounds before")
+        before = [*before, *pools[name]["prompt_id"]]
 
 
 def _check_ends(rows: Rows, wanted: Sequence[Any], found: Findings) -> None:
@@ -125,28 +135,3 @@ def _check_apart(pools: dict[str, Rows], found: Findings) -> None:
             other = first.setdefault(prompt_id, rows.name)
             if other != rows.name:
                 found.fault(rows.name, f"prompt {prompt_id} is in {other} as well", row)
-
-
-def audit_evaluation(layout: Layout, name: str, pools: dict[str, Rows], found: Findings) -> None:
-    """An evaluation answers the held-out prompts in order, and its win rate is their mean."""
-    folder = layout.evaluation(name)
-    if not folder.is_dir():
-        return
-    try:
-        outputs, annotations, metrics = (
-            read_json(folder / f"{file}.json") for file in ("outputs", "annotations", "metrics")
-        )
-        answered = [row["prompt_id"] for row in outputs]
-        preferences = [row["preference"] for row in annotations if row["dataset"] == "test"]
-        told = metrics["win_rate"]
-    except (ArtefactError, KeyError, TypeError) as error:
-        found.fault(layout.show(folder), f"cannot be read: {error}")
-        return
-    held_out = [pools["development"], pools["test"]]
-    if not found.unread & {pool.name for pool in held_out}:
-        wanted = [prompt for pool in held_out for prompt in pool["prompt_id"]]
-        found.order(layout.show(folder / "outputs.json"), answered, wanted, "the held-out pools")
-    wins = [preference - 1 for preference in preferences if preference is not None]
-    if wins and name != "base" and abs(sum(wins) / len(wins) - told) > 1e-9:
-        what = f"win_rate {told}; annotations.json gives {sum(wins) / len(wins)}"
-        found.fault(layout.show(folder / "metrics.json"), what)

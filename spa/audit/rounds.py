@@ -288,4 +288,5 @@ class RoundAudit:
         for rows in (kept, flagged):
             check_copies(rows, pairs, JudgedPair, self._found)
         check_actions(flagged, self._params.filter.checks, self._found)
-        check_counts(self._layout, self._round, flagged, self._found)
+        counted = {"pairs": len(pairs), "kept": len(kept), "flagged": len(flagged)}
+        check_counts(self._layout, self._round, flagged, counted, self._found)
