@@ -42,7 +42,6 @@ def digest(
         `kept` and `flagged`, how many; `pairs`, some of the kept ones; `reasons`, for every
         reason `pairs` and `dropped`, how many, and `examples`; `curves`, see `curves`.
     """
-    left = {pair.pair_id for pair in kept}
     return {
         "kept": len(kept),
         "flagged": len(flagged),
@@ -50,7 +49,7 @@ def digest(
         "reasons": {
             reason: {
                 "pairs": len(pairs),
-                "dropped": sum(pair.pair_id not in left for pair in pairs),
+                "dropped": sum(pair.action != "warn" for pair in pairs),
                 "examples": _shown(pairs, gold, EXAMPLES),
             }
             for reason, pairs in _by_reason(flagged).items()

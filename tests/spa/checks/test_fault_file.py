@@ -1,6 +1,7 @@
 """A file with known faults: exact reasons find them all and no good row, heuristics nearly so."""
 
 from collections import Counter
+from pathlib import Path
 
 import pytest
 
@@ -9,7 +10,9 @@ from spa.checks.leaks import template_leaks
 from spa.checks.running import outcome_of, pair_suite
 from spa.checks.validation import as_json, failing_rows
 from spa.contract import DEFAULT_CHECKS
-from spa.records import JudgedPair
+from spa.digest import digest
+from spa.files import read_table, write_table
+from spa.records import FlaggedPair, JudgedPair
 from tests.spa.checks.fault_file import COPIES, FaultFile, make_fault_file
 from tests.spa.checks.leak_texts import GOOD, LEAKS
 
@@ -96,3 +99,23 @@ def test_great_expectations_flags_and_counts_agree(
     assert {reason: n for reason, n in counted.items() if n} == outcome.counts
     assert outcome.stopping == ["overlap"]
     assert len(outcome.kept) + outcome.dropped == len(faults.pairs)
+
+
+def test_flagged_parquet_and_what_the_report_shows_agree_with_them(
+    checked: tuple[Outcome[JudgedPair], dict[str, int]], tmp_path: Path
+) -> None:
+    """Of each reason as many pairs, and of these as many dropped."""
+    outcome, counted = checked
+    rows = [
+        FlaggedPair(**f.pair.row(), reasons=f.reasons, action=f.action) for f in outcome.flagged
+    ]
+    write_table(tmp_path / "flagged.parquet", rows, FlaggedPair)
+    flagged = read_table(tmp_path / "flagged.parquet", FlaggedPair)
+    found = digest(outcome.kept, flagged, {}, [])
+    shown = found["reasons"]
+    assert {reason: own["pairs"] for reason, own in shown.items()} == outcome.counts
+    assert {reason for reason, n in counted.items() if n} == shown.keys()
+    assert (found["kept"], found["flagged"]) == (len(outcome.kept), len(outcome.flagged))
+    assert sum(flag.action != "warn" for flag in flagged) == outcome.dropped
+    for reason in ("identical", "tie", "contradiction", "repeated"):
+        assert shown[reason]["dropped"] == shown[reason]["pairs"]
