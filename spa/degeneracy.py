@@ -30,7 +30,7 @@ _MOJIBAKE = re.compile(
 )
 
 
-_INVISIBLE = dict.fromkeys(map(ord, "\u00ad\u200b\u2060\ufeff"))
+_INVISIBLE = re.compile("[\u00ad\u200b\u2060\ufeff]")
 """Soft hyphen, the blanks of no width and the byte order mark, which say nothing."""
 _LOOK_BLANK = "\u115f\u1160\u2800\u3164\uffa0"
 """Letters and signs that Unicode draws as nothing: Hangul's fillers and Braille's blank."""
@@ -38,7 +38,7 @@ _LOOK_BLANK = "\u115f\u1160\u2800\u3164\uffa0"
 
 def normalise(text: str) -> str:
     """Text without differences of case, blanks (of no width too) and Unicode form (NFKC)."""
-    seen = text.translate(_INVISIBLE)
+    seen = _INVISIBLE.sub("", text)
     return " ".join(unicodedata.normalize("NFKC", seen).casefold().split())
 
 
