@@ -7,7 +7,7 @@ from typing import Any
 
 from spa import reliability
 from spa.annotation.annotator import Annotator, Answer, Comparison, Rater
-from spa.metrics import accuracy, bootstrap
+from spa.metrics import accuracy, bootstrap, bounded
 from spa.records import JudgedPair, Response, Score, TrainingRow
 
 JUDGES = ("judge", "likelihood", "length")
@@ -134,7 +134,7 @@ def summarise(
     }
     for judge in JUDGES:
         right = correct(rows, judge)
-        interval = bootstrap(right, seed=seed) if right else None
+        interval = bounded(right, seed=seed) if right else None
         figures[f"{judge}_accuracy"] = interval.mean if interval else None
         figures[f"{judge}_accuracy_low"] = interval.low if interval else None
         figures[f"{judge}_accuracy_high"] = interval.high if interval else None
@@ -156,7 +156,7 @@ def _length(rows: Sequence[Row], seed: int) -> dict[str, Any]:
     """By how many tokens chosen answers are longer, in what share of the pairs of unequal length
     they are, and the judge's accuracy where lengths are alike."""
     unequal = [float(row["length"] < 0) for row in rows if row["length"]]
-    share = bootstrap(unequal, seed=seed) if unequal else None
+    share = bounded(unequal, seed=seed) if unequal else None
     alike = correct([row for row in rows if abs(row["length"]) <= ALIKE], "judge")
     return {
         "chosen_longer_tokens": sum(-row["length"] for row in rows) / len(rows) if rows else None,

@@ -1,6 +1,7 @@
 """Two policies set against each other on the same test prompts, in this run or another one's."""
 
 import json
+import math
 from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import dataclass
@@ -10,7 +11,7 @@ from typing import Any
 from spa.errors import ArtefactError, InputError
 from spa.files import read_json
 from spa.layout import Layout
-from spa.metrics import bootstrap, paired_difference
+from spa.metrics import bounded
 
 _FIELDS = {"annotator", "dataset", "generator_1", "output_1", "preference", "prompt_id"}
 
@@ -19,10 +20,10 @@ _FIELDS = {"annotator", "dataset", "generator_1", "output_1", "preference", "pro
 class WinRateDifference:
     """Win rates of two policies on the prompts both answered, 0 to 1.
 
-    `difference` is the second's minus the first's; `low` and `high` bound its 95 % interval, from
-    a bootstrap over prompts, paired. `unpaired` counts the prompts on which only one policy has a
-    preference: they take no part. `other_baseline` counts the prompts on which the policies met
-    different answers of the baseline, as those of another run may be.
+    `difference` is the second's minus the first's; `low` and `high` bound its 95 % interval,
+    `metrics.bounded` over prompts, paired. `unpaired` counts the prompts on which only one policy
+    has a preference: they take no part. `other_baseline` counts the prompts on which the policies
+    met different answers of the baseline, as those of another run may be.
     """
 
     first: float
@@ -66,8 +67,8 @@ def compare_policies(
             "policies that answered the same prompts"
         )
     one, other = ([own[prompt]["preference"] - 1 for prompt in shared] for own in tests)
-    gap = paired_difference(one, other, seed=seed)
-    means = [bootstrap(own, seed=seed).mean for own in (one, other)]
+    gap = bounded([b - a for a, b in zip(one, other, strict=True)], seed=seed, least=-1.0)
+    means = [math.fsum(own) / len(own) for own in (one, other)]
     others = sum(len({own[prompt]["output_1"] for own in tests}) > 1 for prompt in shared)
     unpaired = len(tests[0].keys() ^ tests[1].keys())
     return WinRateDifference(

@@ -8,7 +8,7 @@ from typing import Any
 from spa.annotation.annotator import Annotator, Answer, Comparison, Rater, as_instruction, compare
 from spa.degeneracy import distinct_pairs, repetition
 from spa.errors import AnnotationError, ArtefactError
-from spa.metrics import bootstrap
+from spa.metrics import Interval, bootstrap, bounded
 from spa.records import Message, Response
 
 POOLS = ("development", "test")
@@ -107,7 +107,8 @@ def summarise(
 ) -> dict[str, Any]:
     """Figures of one policy on the test prompts, and under `development` on the others.
 
-    Rates are 0 to 1; a tie counts one half; the interval is a 95 % bootstrap over prompts.
+    Rates are 0 to 1; a tie counts one half; the interval is a 95 % bootstrap over prompts, or
+    Wilson's where all are won or lost.
     `discrete_win_rate` takes each preference for a win, a tie or a loss, as AlpacaEval's does.
     """
     return {
@@ -132,7 +133,7 @@ def _figures(
             f"{annotations[0]['annotator']}: named a better answer to none of {len(rows)} {pool} "
             "prompts; wanted preferences; choose another annotator"
         )
-    interval = bootstrap(wins, seed=seed)
+    interval = bounded(wins, seed=seed)
     count = len(rows)
     return {
         "n": interval.n,
@@ -187,7 +188,7 @@ def beside(annotations: dict[str, list[dict[str, Any]]], *, seed: int) -> dict[s
 
 def _rate(preferences: Sequence[float], seed: int) -> dict[str, float | None]:
     named = [preference for preference in preferences if not math.isnan(preference)]
-    rate = bootstrap(named, seed=seed) if named else None
+    rate = bounded(named, seed=seed) if named else None
     return {
         "win_rate": rate.mean if rate else None,
         "win_rate_low": rate.low if rate else None,
@@ -205,24 +206,29 @@ def _agreement(first: Sequence[float], second: Sequence[float]) -> dict[str, Any
     return {"agreement": sum(decided) / len(decided) if decided else None, "n": len(decided)}
 
 
-def null_win_rate(base: Sequence[dict[str, Any]], annotator: Annotator) -> float | None:
+def null_win_rate(
+    base: Sequence[dict[str, Any]], annotator: Annotator, *, seed: int
+) -> dict[str, float | None]:
     """How often an annotator prefers one constant answer, whatever was asked, to the base's.
 
-    Above one half it can be gamed: what it likes is no answer to the question. None where it
-    names neither of any two.
+    Above one half it can be gamed: what it likes is no answer to the question. `win_rate` with its
+    interval and `n`, None where it names neither of any two.
 
     Source: Zheng et al., "Cheating automatic LLM benchmarks: null models achieve high win rates",
     arXiv:2410.07137.
     """
     null = Answer(NULL_ANSWER, "stop")
     comparisons = [Comparison(_prompt(row), _answer(row), null) for row in base]
-    return _mean([None if math.isnan(p) else p for p in annotator.prefer(comparisons)])
+    return _rate(annotator.prefer(comparisons), seed)
 
 
-def kl_estimate(policy_logps: Sequence[float], base_logps: Sequence[float]) -> float:
-    """Mean of log pi(y|x) - log pi_base(y|x) over the policy's own answers, in nats per answer.
+def kl_estimate(
+    policy_logps: Sequence[float], base_logps: Sequence[float], *, seed: int
+) -> Interval:
+    """Mean of log pi(y|x) - log pi_base(y|x) over the policy's own answers, in nats per answer,
+    with its 95 % bootstrap interval over answers.
 
     It estimates KL(pi || base) for answers as they are sampled in evaluation; below
     temperature 1 these are likelier than the policy's own draws, so that it is no exact KL.
     """
-    return math.fsum(p - b for p, b in zip(policy_logps, base_logps, strict=True)) / len(base_logps)
+    return bootstrap([p - b for p, b in zip(policy_logps, base_logps, strict=True)], seed=seed)

@@ -6,7 +6,7 @@ from typing import Any
 
 from spa import reliability
 from spa.encoding import Encoder, TokenSequence
-from spa.metrics import accuracy, bootstrap
+from spa.metrics import accuracy, bounded
 from spa.records import Pair
 
 Both = tuple[float, float]
@@ -55,7 +55,7 @@ def heldout_figures(policy: GoldReading, base: Sequence[Both], *, seed: int) -> 
     """
     margins = [(p[0] - b[0]) - (p[1] - b[1]) for p, b in zip(policy.logps, base, strict=True)]
     right = accuracy(margins)
-    interval = bootstrap(right, seed=seed) if right else None
+    interval = bounded(right, seed=seed) if right else None
     longer = [
         (chosen - rejected) * (-1 if margin < 0 else 1)
         for (chosen, rejected), margin in zip(policy.tokens, margins, strict=True)

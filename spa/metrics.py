@@ -80,6 +80,23 @@ def wilson(successes: int, count: int) -> Interval:
     return Interval(share, middle - spread, middle + spread, count)
 
 
+def bounded(values: Sequence[float], *, seed: int, least: float = 0.0) -> Interval:
+    """The mean of values from `least` to 1, with its 95 % interval.
+
+    The bootstrap's, or Wilson's where all values lie at one end: resamples of them all are
+    alike, as if a handful were as sure as thousands.
+
+    Raises:
+        ValueError: there are no values.
+    """
+    ends, count = {least: 0, 1.0: len(values)}, len(values)
+    if len(set(values)) != 1 or values[0] not in ends:
+        return bootstrap(values, seed=seed)
+    share, width = wilson(ends[values[0]], count), 1 - least
+    low, high = (least + width * min(max(end, 0.0), 1.0) for end in (share.low, share.high))
+    return Interval(values[0], low, high, count)
+
+
 def paired_difference(
     first: Sequence[float],
     second: Sequence[float],

@@ -16,8 +16,8 @@ def read_panel(layout: Layout, rounds: Sequence[str]) -> dict[str, Any]:
     Returns:
         `first`: the annotator that gives the win rate. `policies`: per round, base and rival
         the win rates by annotator and the agreement of any two. `null_win_rate`: by annotator,
-        how often it prefers a constant answer to the base's; `gameable` names those that do so
-        more often than not.
+        how often it prefers a constant answer to the base's, and `null_interval` the same with its
+        bounds and `n`; `gameable` names those that do so more often than not.
 
     Raises:
         ArtefactError: an evaluation is missing.
@@ -34,6 +34,7 @@ def read_panel(layout: Layout, rounds: Sequence[str]) -> dict[str, Any]:
             for name, own in metrics.items()
         },
         "null_win_rate": null,
+        "null_interval": metrics["base"]["null_interval"],
         "gameable": sorted(name for name, share in null.items() if (share or 0) > GAMEABLE),
     }
 
@@ -46,21 +47,25 @@ def panel_in_words(panel: Mapping[str, Any]) -> list[str]:
     sentences = []
     for name in others:
         rates = ", ".join(
-            f"{policy} {_rate(own['annotators'][name]['win_rate'])}"
-            for policy, own in policies.items()
+            f"{policy} {_rate(own['annotators'][name])}" for policy, own in policies.items()
         )
         sentences.append(f"By {name} the win rates are: {rates}. {_agreement(panel, last, name)}")
-    for name in panel["gameable"]:
-        share = panel["null_win_rate"][name]
-        sentences.append(
-            f"{name} prefers a constant answer, whatever was asked, to the base's in {share:.1%}: "
-            "it can be gamed, and its win rates say little."
-        )
-    return sentences
+    return [*sentences, *(_gameable(panel, name) for name in panel["gameable"])]
 
 
-def _rate(rate: float | None) -> str:
-    return "unknown (it named no better answer)" if rate is None else f"{rate:.1%}"
+def _gameable(panel: Mapping[str, Any], name: str) -> str:
+    null = panel["null_interval"][name]
+    sure = "" if null["win_rate_low"] > GAMEABLE else " (so few do not tell it from half)"
+    return (
+        f"{name} prefers a constant answer, whatever was asked, to the base's in {_rate(null)} of "
+        f"{null['n']} prompts{sure}: it can be gamed, and its win rates say little."
+    )
+
+
+def _rate(own: Mapping[str, Any]) -> str:
+    if own["win_rate"] is None:
+        return "unknown (it named no better answer)"
+    return f"{own['win_rate']:.1%} [{own['win_rate_low']:.1%}, {own['win_rate_high']:.1%}]"
 
 
 def _agreement(panel: Mapping[str, Any], round: str, name: str) -> str:

@@ -29,7 +29,7 @@ def baseline(here: Context, round: str, outputs: list[dict[str, Any]]) -> list[d
 
 def annotate_by_all(
     here: Context, base: list[dict[str, Any]], outputs: list[dict[str, Any]], *, null: bool
-) -> tuple[dict[str, list[dict[str, Any]]], dict[str, float | None]]:
+) -> tuple[dict[str, list[dict[str, Any]]], dict[str, dict[str, float | None]]]:
     """Annotations by annotator, one of them in memory at a time.
 
     With `null` also how often each prefers a constant answer to the development outputs (the test
@@ -45,7 +45,7 @@ def annotate_by_all(
         signature = settings.alpaca_eval.signature if name == "alpaca_eval" else name
         annotations[str(name)] = annotate(base, outputs, annotator, name=signature)
         if null and name != "recorded":
-            nulls[str(name)] = null_win_rate(shown, annotator)
+            nulls[str(name)] = null_win_rate(shown, annotator, seed=here.params.seed)
         del annotator
     return annotations, nulls
 

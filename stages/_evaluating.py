@@ -10,6 +10,7 @@ from stages._context import Context
 if TYPE_CHECKING:
     from spa.generation.choosing import Sampler
     from spa.heldout import GoldReading
+    from spa.metrics import Interval
     from spa.records import Response
 
 
@@ -68,7 +69,7 @@ def read_gold(here: Context, folder: Path) -> "GoldReading":
     )
 
 
-def drifts(here: Context, answers: "Sequence[Sequence[Response]]") -> list[float]:
+def drifts(here: Context, answers: "Sequence[Sequence[Response]]") -> "list[Interval]":
     """KL to the base of policies, estimated on each one's own answers.
 
     The base is loaded once and reads them all.
@@ -81,7 +82,11 @@ def drifts(here: Context, answers: "Sequence[Sequence[Response]]") -> list[float
     base = Reader(here.layout.policy("base"), here.compute, here.chunks, "base reads")
     read = iter(base.responses([response for own in answers for response in own]))
     return [
-        kl_estimate([math.fsum(r.token_logprobs) for r in own], list(islice(read, len(own))))
+        kl_estimate(
+            [math.fsum(r.token_logprobs) for r in own],
+            list(islice(read, len(own))),
+            seed=here.params.seed,
+        )
         for own in answers
     ]
 
@@ -91,10 +96,13 @@ def write_evaluation(
     round: str,
     outputs: list[dict[str, Any]],
     gold: "GoldReading",
+    *,
+    kl: "Interval | None",
     **extra: Any,
 ) -> dict[str, Any]:
     """Annotate outputs against the base's, write the evaluation's folder, return its figures.
 
+    `kl` is the policy's from the base, None of the base itself.
     The first annotator's rows on test prompts are annotations.json, the others'
     annotations_NAME.json; those on development prompts lie in the folder development.
     """
@@ -122,10 +130,17 @@ def write_evaluation(
         **length_figures(annotations[first], seed=seed),
         **beside(annotations, seed=seed),
         **length_controlled(here, annotations[first]),
+        "kl_to_base": kl.mean if kl else 0.0,
+        "kl_to_base_low": kl.low if kl else None,
+        "kl_to_base_high": kl.high if kl else None,
         **extra,
     }
     if round == "base":
-        metrics |= {"null_win_rate": nulls, "heldout_accuracy": None}
+        metrics |= {
+            "null_win_rate": {name: own["win_rate"] for name, own in nulls.items()},
+            "null_interval": nulls,
+            "heldout_accuracy": None,
+        }
     else:
         base_gold = read_json(layout.evaluation("base") / "gold_logps.json")
         metrics |= heldout_figures(gold, base_gold, seed=seed)

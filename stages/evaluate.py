@@ -40,9 +40,9 @@ def main(round: EvaluateRound = None, base: BaseOption = False) -> None:
             folder = layout.policy(name)
             responses = sample_policy(here, folder)  # one model in memory at a time
             gold = read_gold(here, folder)
-            kl = 0.0 if base else drifts(here, [responses["test"]])[0]
+            kl = None if base else drifts(here, [responses["test"]])[0]
             outputs = outputs_json(responses, f"round-{name}" if round is not None else "base")
-            metrics = write_evaluation(here, name, outputs, gold, kl_to_base=kl)
+            metrics = write_evaluation(here, name, outputs, gold, kl=kl)
             run.metrics(numbers(metrics))
         write_manifest(layout, child_name(stage, name))
         print(

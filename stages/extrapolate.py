@@ -43,7 +43,7 @@ def main() -> None:
             (kl,) = drifts(here, [responses["test"]])
             outputs = outputs_json(responses, "rival")
             metrics = write_evaluation(
-                here, "rival", outputs, gold, kl_to_base=kl, gamma=gamma, tried=tried
+                here, "rival", outputs, gold, kl=kl, gamma=gamma, tried=tried
             )
             run.metrics(numbers(metrics))
             run.tags({"model": model_hash(folder)})
@@ -72,7 +72,7 @@ def try_gammas(here: Context) -> list[dict[str, Any]]:
     answers = [development_answers(here, gamma) for gamma in gammas]  # one model at a time
     rates = [development_win_rate(here, outputs_json({"development": a}, "rival")) for a in answers]
     return [
-        {"gamma": gamma, "development_win_rate": rate, "kl_to_base": kl}
+        {"gamma": gamma, "development_win_rate": rate, "kl_to_base": kl.mean}
         for gamma, rate, kl in zip(gammas, rates, drifts(here, answers), strict=True)
     ]
 

@@ -70,6 +70,17 @@ def flagged_pair(number: int, reasons: list[str], action: str, **text: Any) -> F
     return FlaggedPair(**judged_pair(number, **text).row(), reasons=reasons, action=action)
 
 
+def _rate(win: float, count: int) -> dict[str, float]:
+    return {"win_rate": win, "win_rate_low": win - 0.05, "win_rate_high": win + 0.05, "n": count}
+
+
+NULL = {
+    "null_win_rate": {"rubric": 0.1, "llm": 0.6},
+    "null_interval": {"rubric": _rate(0.1, 40), "llm": _rate(0.6, 38)},
+}
+"""What annotators make of a constant answer."""
+
+
 def _evaluation(layout: Layout, name: str, win: float, development: float, answer: str) -> None:
     metrics = {
         "annotator": "rubric", "against": "base", "n": 100, "win_rate": win,
@@ -77,7 +88,11 @@ def _evaluation(layout: Layout, name: str, win: float, development: float, answe
         "heldout_accuracy": None, "kl_to_base": win * 4 - 2,
         "gold_reward": win, "mean_tokens": 40.0, "mean_words": 30.0, "finished": 0.5,
         "development": {"n": 40, "win_rate": development},
+        "annotators": {"rubric": _rate(win, 100), "llm": _rate(win / 2, 90)},
+        "agreement": [{"annotators": ["rubric", "llm"], "agreement": 0.75, "n": 80}],
+        "kl_to_base_low": win * 4 - 2.1, "kl_to_base_high": win * 4 - 1.9,
         **({"gamma": 4.0} if name == "rival" else {}),
+        **(NULL if name == "base" else {}),
     }  # fmt: skip
     write_json(layout.evaluation(name) / "metrics.json", metrics)
     prompts = [("development", 9), *(("test", number) for number in range(5))]

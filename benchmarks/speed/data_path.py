@@ -105,6 +105,7 @@ def _evaluation(layout: Layout, name: str) -> None:
         "longer_preferred_low": 0.4, "equal_length_win_rate": 0.5,
         "length_gain": 0.0, "length_gain_low": -0.1, "repetition": 0.0,
         "distinct_2": 0.9, "agreement": [], "null_win_rate": {"rubric": 0.3},
+        "null_interval": {"rubric": own},
         **own, **({"gamma": 4.0} if name == "rival" else {}),
     }  # fmt: skip
     rows = [

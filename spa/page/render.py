@@ -29,7 +29,12 @@ def render(page: Page) -> str:
         keep_trailing_newline=True,
     )
     environment.filters.update(
-        percent=_percent, number=_number, interval=_interval, policy=name_of, params=_params
+        percent=_percent,
+        number=_number,
+        interval=_interval,
+        bounds=_bounds,
+        policy=name_of,
+        params=_params,
     )
     template = environment.get_template("page.html.jinja")
     style = Markup((HERE / "page.css").read_text(encoding="utf-8"))
@@ -51,6 +56,14 @@ def _number(value: float | None, digits: int = 2, *, sign: bool = False) -> str:
 def _interval(row: dict[str, Any], key: str) -> str:
     low, high = row.get(f"{key}_low"), row.get(f"{key}_high")
     return "" if low is None or high is None else f"[{low:.1%}, {high:.1%}]"
+
+
+def _bounds(row: dict[str, Any], key: str, digits: int = 2, *, sign: bool = False) -> str:
+    """An interval of a figure that is no share."""
+    low, high = row.get(f"{key}_low"), row.get(f"{key}_high")
+    if low is None or high is None:
+        return ""
+    return f"[{_number(low, digits, sign=sign)}, {_number(high, digits, sign=sign)}]"
 
 
 def _params(overrides: dict[str, Any]) -> str:

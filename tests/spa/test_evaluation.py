@@ -149,8 +149,10 @@ def test_annotators_stand_beside_each_other_with_their_agreement() -> None:
 
 def test_a_judge_of_length_is_gameable_and_the_rubric_is_not() -> None:
     base = [_output("test", "Short."), _output("test", GOOD), _output("test", "Also short.")]
-    assert null_win_rate(base, _Longer()) == pytest.approx(2 / 3)
-    assert null_win_rate(base, RubricAnnotator(lambda q, a, f: "yeast" in a)) < 0.5
+    gamed = null_win_rate(base, _Longer(), seed=0)
+    assert (gamed["win_rate"], gamed["n"]) == (pytest.approx(2 / 3), 3)
+    fair = null_win_rate(base, RubricAnnotator(lambda q, a, f: "yeast" in a), seed=0)
+    assert fair["win_rate"] == pytest.approx((0.5 + 0 + 0.5) / 3)
 
 
 def test_answers_to_other_prompts_are_not_compared() -> None:
@@ -168,4 +170,28 @@ def test_a_failed_call_agrees_with_nobody() -> None:
 
 
 def test_drift_is_the_mean_log_ratio() -> None:
-    assert kl_estimate([-10.0, -20.0], [-12.0, -21.0]) == 1.5
+    found = kl_estimate([-10.0, -20.0], [-12.0, -21.0], seed=0)
+    assert (found.mean, found.low, found.high, found.n) == (1.5, 1.0, 2.0, 2)
+
+
+def test_lengths_ends_and_variety_by_hand() -> None:
+    """Two answers, of 3 and 5 tokens and 3 words, one of them cut; of the pairs of words a b, b c,
+    a b, b d three are different."""
+    outputs = [
+        {**_output("test", "a b c", "length"), "tokens": 3},
+        {**_output("test", "a b d"), "tokens": 5},
+    ]
+    rows = [{"dataset": "test", "preference": 2.0, "score": None}] * 2
+    figures = summarise(outputs, rows, seed=1)
+    wanted = {"mean_tokens": 4.0, "mean_words": 3.0, "finished": 0.5, "distinct_2": 0.75}
+    assert {key: figures[key] for key in wanted} == wanted
+    repeating = [{**outputs[0], "output": "a b c x a b c"}, outputs[1]]
+    assert summarise(repeating, rows, seed=1)["repetition"] == pytest.approx(0.2 / 2)
+
+
+def test_two_of_two_wins_are_no_certainty() -> None:
+    """Wilson's lower bound is 1 / (1 + 1.96^2 / 2) = 0.342."""
+    rows = [{"dataset": "test", "preference": 2.0, "score": None}] * 2
+    figures = summarise([_output("test", "a")] * 2, rows, seed=1)
+    assert (figures["win_rate"], figures["win_rate_high"]) == (1.0, pytest.approx(1.0))
+    assert figures["win_rate_low"] == pytest.approx(0.3424, abs=1e-4)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.stats import binomtest
 
-from spa.metrics import accuracy, bootstrap, paired_difference, wilson
+from spa.metrics import accuracy, bootstrap, bounded, paired_difference, wilson
 
 
 def test_the_mean_is_exact_and_equal_seeds_give_equal_intervals() -> None:
@@ -45,6 +45,17 @@ def test_rows_of_one_cluster_are_no_independent_evidence() -> None:
     clustered = bootstrap(values * 4, seed=1, clusters=names * 4)
     assert copied.high - copied.low < 0.6 * (alone.high - alone.low)
     assert clustered.high - clustered.low == pytest.approx(alone.high - alone.low, rel=0.1)
+
+
+def test_a_handful_that_all_agree_is_less_sure_than_many() -> None:
+    """Wilson's of 5 of 5 and 0 of 5, the latter scaled from 0..1 to -1..1: 1 - 2 * 0.5655."""
+    assert bounded([1.0] * 5, seed=1).low == pytest.approx(0.5655, abs=1e-4)
+    assert bounded([1.0] * 500, seed=1).low > 0.99
+    lost = bounded([-1.0] * 5, seed=1, least=-1.0)
+    assert (lost.mean, lost.low, lost.n) == (-1.0, -1.0, 5)
+    assert lost.high == pytest.approx(1 - 2 * 0.5655, abs=2e-4)
+    assert bounded([0.5] * 5, seed=1) == bootstrap([0.5] * 5, seed=1)
+    assert bounded([0.0, 1.0], seed=1) == bootstrap([0.0, 1.0], seed=1)
 
 
 def test_a_paired_difference_is_second_minus_first() -> None:

@@ -141,10 +141,12 @@ def test_a_run_without_a_seed_says_what_took_its_place(
 
 
 def test_a_gameable_annotator_is_named(exported_run: Layout, tmp_path: Path) -> None:
-    assert "constant answer" not in model_card(_facts(exported_run))
+    assert "to the base's in 10.0%.\n" in model_card(_facts(exported_run))
     run = copy_run(exported_run, tmp_path / "run")
     file = run.evaluation("base") / "metrics.json"
-    write_json(file, {**read_json(file), "null_win_rate": {"rubric": 0.75}})
+    null = {"win_rate": 0.75, "win_rate_low": 0.6, "win_rate_high": 0.9, "n": 30}
+    told = {"null_win_rate": {"rubric": 0.75}, "null_interval": {"rubric": null}}
+    write_json(file, {**read_json(file), **told})
     record(run)
     assert "to the base's in 75.0%: it can be gamed" in model_card(_facts(run))
 

