@@ -46,7 +46,8 @@ class Encoder:
                 "prompts are conversations; use an instruct model or add chat_template.jinja"
             )
         self.tokenizer = tokenizer
-        self.end_of_turn = _end_of_turn(tokenizer)
+        self.special = _special(tokenizer)
+        self.end_of_turn = _end_of_turn(tokenizer, self.special)
         self._control = _control_tokens(tokenizer)
 
     def prompt(self, messages: Sequence[Message]) -> list[int]:
@@ -142,13 +143,17 @@ def _control_tokens(tokenizer: Any) -> list[str]:
     ]
 
 
-def _end_of_turn(tokenizer: Any) -> int:
+def _special(tokenizer: Any) -> frozenset[int]:
+    """Ids of all special tokens, also of those that no config names."""
+    added = tokenizer.added_tokens_decoder.items()
+    return frozenset({*tokenizer.all_special_ids, *(token for token, own in added if own.special)})
+
+
+def _end_of_turn(tokenizer: Any, special: frozenset[int]) -> int:
     """The special token that follows an assistant's answer in the chat template."""
     turns = [{"role": "user", "content": "question"}, {"role": "assistant", "content": _MARK}]
     rendered = render(tokenizer, turns, tokenize=False)
     suffix = rendered[rendered.rindex(_MARK) + len(_MARK) :] if _MARK in rendered else ""
-    added = tokenizer.added_tokens_decoder.items()  # also those that no config names
-    special = {*tokenizer.all_special_ids, *(token for token, own in added if own.special)}
     for token in tokenizer(suffix, add_special_tokens=False)["input_ids"]:
         if token in special:
             return int(token)

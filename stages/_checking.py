@@ -33,6 +33,7 @@ def read_round(here: Context, round: int) -> RoundRecords:
     from spa.checks.measures import Known
     from spa.checks.record_suites import (
         held_out_suite,
+        leaking,
         non_finite,
         prompt_suite,
         response_suite,
@@ -51,11 +52,13 @@ def read_round(here: Context, round: int) -> RoundRecords:
     development, test = (read_table(layout.pool(p), Prompt) for p in ("development", "test"))
     gold, seed = (read_table(layout.pool(p), Pair) for p in ("gold", "seed"))
     held_out = prompt_keys([*development, *test, *gold])
+    encoder = load_encoder(layout.policy("base"))
     known = Known(
         held_out=held_out | prompt_keys(seed),
         earlier=prompt_keys(read_table(layout.earlier(round), Prompt)),
         non_finite=non_finite(responses, read_table(layout.scores(round), Score)),
-        unended=unended(responses, load_encoder(layout.policy("base")).end_of_turn),
+        unended=unended(responses, encoder.end_of_turn),
+        leaking=leaking(responses, encoder.special),
     )
     checks = here.params.filter.checks
     own = of_given_pairs(checks)

@@ -40,12 +40,14 @@ class Known:
         earlier: prompts of rounds before, likewise.
         non_finite: ids of responses with a score that is no finite number.
         unended: ids of responses that finished and do not end with the end-of-turn token.
+        leaking: ids of responses with a special token that their text leaves out.
     """
 
     held_out: Collection[str] = frozenset()
     earlier: Collection[str] = frozenset()
     non_finite: Collection[str] = frozenset()
     unended: Collection[str] = frozenset()
+    leaking: Collection[str] = frozenset()
 
 
 def measure_pairs(pairs: Sequence[Pair], known: Known, *, languages: bool = True) -> pd.DataFrame:
@@ -83,6 +85,8 @@ def _measure(pair: Pair, key: str, known: Known) -> dict[str, Any]:
     for side in SIDES:
         row |= {f"{side}_{k}": v for k, v in _answer(question, getattr(pair, side)).items()}
         row[f"{side}_finish_reason"] = getattr(pair, f"{side}_finish_reason")
+        if isinstance(pair, JudgedPair):
+            row[f"{side}_template_leaks"] += getattr(pair, f"{side}_id") in known.leaking
     return row | (_judged(pair, known) if isinstance(pair, JudgedPair) else {})
 
 

@@ -36,6 +36,15 @@ def unended(responses: Iterable[Response], end_of_turn: int) -> set[str]:
     }
 
 
+def leaking(responses: Iterable[Response], special: frozenset[int]) -> set[str]:
+    """Ids of responses with a special token before their end, which their text leaves out."""
+    return {
+        r.response_id
+        for r in responses
+        if special.intersection(r.token_ids[:-1] if r.finish_reason == "stop" else r.token_ids)
+    }
+
+
 def prompt_suite(prompts: Sequence[Prompt], known: Known) -> Suite:
     """A round's prompts: no id twice, a user's question each, held out and used nowhere else."""
     frame = _prompt_frame(prompts)
@@ -66,7 +75,9 @@ def response_suite(responses: Sequence[Response], known: Known) -> Suite:
             "finish_reason": [r.finish_reason for r in responses],
             "token_for_token": [len(r.token_ids) == len(r.token_logprobs) for r in responses],
             "content": [degeneracy.content(r.text) for r in responses],
-            "template_leaks": [template_leaks(r.text) > 0 for r in responses],
+            "template_leaks": [
+                r.response_id in known.leaking or template_leaks(r.text) > 0 for r in responses
+            ],
             "finite": [name not in known.non_finite for name in ids],
             "ended": [name not in known.unended for name in ids],
         }

@@ -135,6 +135,25 @@ def test_answers_without_an_end_or_a_finite_score_drop_the_pairs_that_use_them(
     assert failing == {"missing_end": 1, "non_finite": 1}
 
 
+def test_an_answer_with_a_special_token_that_its_text_leaves_out_is_a_leak(layout: Layout) -> None:
+    """The start of a turn within an answer; a finished one may end with the end of its turn."""
+    encoder = load_encoder(layout.policy("base"))
+    end, start = encoder.end_of_turn, encoder.tokenizer.convert_tokens_to_ids("<|im_start|>")
+    answers = [
+        _response("a0", [5, end]),
+        _response("b0", [5, start, 6, end]),
+        _response("a1", [5, 6, end], finish_reason="length"),
+        _response("b1", [5, 6], finish_reason="length"),
+    ]
+    write_table(layout.responses(1), answers, Response)
+    write_table(layout.pairs(1), [_pair(n) for n in (0, 1, 2, 4)], JudgedPair)
+    assert _filter() == 0
+    flagged = {row.pair_id: row.reasons for row in read_table(layout.flagged(1), FlaggedPair)}
+    assert flagged == {"p0": ["template_leak:rejected"], "p1": ["template_leak:chosen"]}
+    found = read_json(layout.checks(1))["suites"]["responses"]["expectations"]
+    assert {e["reason"]: e["failing"] for e in found if e["failing"]} == {"template_leak": 2}
+
+
 def test_a_broken_file_of_answers_stops_the_round(
     layout: Layout, capsys: pytest.CaptureFixture[str]
 ) -> None:

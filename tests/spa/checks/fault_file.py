@@ -86,7 +86,8 @@ def make_fault_file(*, good: int, seed: int) -> FaultFile:
     draw = random.Random(seed)
     rows = [(good_pair(n, draw), "") for n in range(good)]
     faulty: list[tuple[JudgedPair, str]] = []
-    sets: dict[str, set[str]] = {n: set() for n in ("held_out", "earlier", "non_finite", "unended")}
+    names = ("held_out", "earlier", "non_finite", "unended", "leaking")
+    sets: dict[str, set[str]] = {name: set() for name in names}
     number = good
     for copy in range(COPIES):
         for reason in _changes(good_pair(number, draw), copy):
@@ -96,7 +97,8 @@ def make_fault_file(*, good: int, seed: int) -> FaultFile:
         side = ("chosen", "rejected")[copy % 2]
         for reason, known in (("overlap", "held_out"), ("reused_prompt", "earlier"),
                               (f"non_finite:{side}", "non_finite"),
-                              (f"missing_end:{side}", "unended")):  # fmt: skip
+                              (f"missing_end:{side}", "unended"),
+                              (f"template_leak:{side}", "leaking")):  # fmt: skip
             pair = good_pair(number, draw)
             on_prompt = known in ("held_out", "earlier")
             sets[known].add(prompt_key(pair.prompt) if on_prompt else getattr(pair, f"{side}_id"))
