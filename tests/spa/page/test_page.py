@@ -147,6 +147,15 @@ def test_length_control_has_a_column_where_it_is_told(layout: Layout) -> None:
     assert "<td>about 42.3%</td>" in _undrawn(replace(page, rows=rows))
 
 
+def test_held_out_accuracy_has_its_interval_and_number(layout: Layout) -> None:
+    """The base has none of its own."""
+    page = _page(layout)
+    bounds = {"heldout_accuracy_low": 0.5, "heldout_accuracy_high": 0.7}
+    rows = [page.rows[0], {**page.rows[1], "heldout_accuracy": 0.6, "heldout_n": 64, **bounds}]
+    text = re.sub(r"<[^>]*>", " ", _undrawn(replace(page, rows=rows)))
+    assert "60.0% [50.0%, 70.0%] n = 64" in " ".join(text.split())
+
+
 def test_no_rounds_at_all(tmp_path: Path) -> None:
     layout = write_finished_run(Layout(tmp_path), rounds=())
     page = _undrawn(_page(layout, _params(rounds={})))
