@@ -202,9 +202,22 @@ def flatten(value: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, A
             yield name, inner
 
 
+class _Once(yaml.SafeLoader):
+    """YAML in which no key stands twice: of two, PyYAML keeps the last, and DVC reads neither."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        marks: dict[str, Any] = {}
+        for key, _ in node.value:
+            name = str(key.value)
+            if name in marks:
+                raise yaml.MarkedYAMLError(f"key {name!r}", marks[name], "again", key.start_mark)
+            marks[name] = key.start_mark
+        return super().construct_mapping(node, deep)
+
+
 def _read_yaml(path: Path) -> Any:
     try:
-        return yaml.safe_load(path.read_text(encoding="utf-8"))
+        return yaml.load(path.read_text(encoding="utf-8"), Loader=_Once)
     except FileNotFoundError as error:
         raise ParamsError(
             f"{path}: not found; wanted the numbers of the experiment; `spa preset NAME` writes one"
@@ -244,7 +257,8 @@ def load_compute(path: Path) -> Compute:
     """
     if not path.exists():
         return Compute()
+    found = _read_yaml(path)
     try:
-        return Compute.model_validate(_read_yaml(path) or {})
+        return Compute.model_validate({} if found is None else found)
     except ValidationError as error:
         raise ParamsError(f"{path.name}: {'; '.join(map(_describe, error.errors()))}") from error

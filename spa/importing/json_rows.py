@@ -10,7 +10,19 @@ from spa.importing.row import Fault, Row, RowError
 from spa.importing.utf8 import decode, is_utf8, not_utf8, wrong_field
 
 _BLANKS = re.compile(r"[ \t\r\n]*")
-_DECODER = json.JSONDecoder()
+
+
+def _once(items: list[tuple[str, Any]]) -> dict[str, Any]:
+    """An object whose keys are there once: of two, Python would keep the last without a word."""
+    found = dict(items)
+    if len(found) < len(items):
+        keys = [key for key, _ in items]
+        twice = next(key for key in keys if keys.count(key) > 1)
+        raise ValueError(f"key {twice!r} stands twice in one object")
+    return found
+
+
+_DECODER = json.JSONDecoder(object_pairs_hook=_once)
 
 
 def json_lines(stream: IO[bytes], name: str) -> Iterator[Row | RowError]:
@@ -65,7 +77,7 @@ def _is_object(lines: list[str]) -> bool:
 
 def _line(text: str, name: str, number: int) -> Row | RowError:
     try:
-        return _row(json.loads(text), text, name, number)
+        return _row(_DECODER.decode(text), text, name, number)
     except (ValueError, RecursionError) as error:
         return _broken(error, text, name, number)
 

@@ -102,4 +102,6 @@ def _advice(found: "Validation") -> list[str]:
             "Rows are counted from 1: by line in JSON Lines and CSV (a CSV row by its first "
             "line), by item in JSON, by row in Parquet."
         )
+    if not found.rows and not lines:
+        return ["Found no rows; wanted preference pairs."]
     return lines or ["No faults found."]

@@ -9,6 +9,8 @@ from spa.dag import Tree, read_lock, read_stages
 from spa.errors import ArtefactError, ParamsError
 from spa.layout import Layout
 
+ROOT = Path(__file__).parents[2]
+
 LOCK = """schema: '2.0'
 stages:
   base:
@@ -91,3 +93,25 @@ def test_a_dvcignore_that_is_not_utf8_is_one_clear_error(tmp_path: Path) -> None
     (tmp_path / ".dvcignore").write_bytes(b"# caf\xe9\n")
     with pytest.raises(ParamsError, match=r"\.dvcignore: is not UTF-8 .*; save it as UTF-8"):
         Tree(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["dvc.yaml", "dvc.lock", "params.yaml"])
+def test_no_flipped_bit_of_what_says_the_order_is_more_than_one_line(
+    tmp_path: Path, name: str
+) -> None:
+    """The file is read, or refused in one line; a hash that a bit changed is one DVC finds."""
+    texts = {"dvc.yaml": (ROOT / "dvc.yaml").read_bytes(), "dvc.lock": LOCK.encode()}
+    texts["params.yaml"] = (ROOT / "params.yaml").read_bytes()
+    for file, data in texts.items():
+        (tmp_path / file).write_bytes(data)
+    data, layout, told = texts[name], Layout(tmp_path), list[str]()
+    for place in range(0, len(data), max(1, len(data) // 25)):
+        for bit in (1, 4, 128):
+            flipped = data[:place] + bytes([data[place] ^ bit]) + data[place + 1 :]
+            (tmp_path / name).write_bytes(flipped)
+            try:
+                read_lock(layout) if name == "dvc.lock" else read_stages(layout)
+            except (ArtefactError, ParamsError) as error:
+                told.append(str(error))
+    assert len(told) > 20
+    assert not any("\n" in one for one in told)

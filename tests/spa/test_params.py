@@ -131,7 +131,12 @@ def test_a_round_that_does_not_exist_says_which_do(raw: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize(
     ("text", "message"),
-    [("a: [", "is not YAML"), ("- 1", "found list, wanted a mapping"), ("{}", "seed: missing")],
+    [
+        ("a: [", "is not YAML"),
+        ("a: 1\nb: {c: 1, c: 2}", "is not YAML: key 'c' .*again"),
+        ("- 1", "found list, wanted a mapping"),
+        ("{}", "seed: missing"),
+    ],
 )
 def test_a_broken_file_is_one_line(text: str, message: str, tmp_path: Path) -> None:
     (tmp_path / "params.yaml").write_text(text)

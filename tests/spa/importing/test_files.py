@@ -143,6 +143,18 @@ BROKEN: dict[str, tuple[str, bytes, list[int], str]] = {
     "no Parquet": ("a.parquet", b"PAR1", [], "None None: cannot be read as Parquet ("),
     "no gzip": ("a.jsonl.gz", GOOD, [], "1 None: cannot be read (Not a gzipped file"),
     "digits": ("a.jsonl", GOOD + b'{"a": ' + b"1" * 5000 + b"}\n", [1], "2 None: is not JSON ("),
+    "twice": (
+        "a.jsonl",
+        GOOD + b'{"a": "b", "c": {"d": 1, "d": 2}}\n',
+        [1],
+        "2 None: is not JSON (key 'd'",
+    ),
+    "twice in a list": (
+        "a.json",
+        b'[{"a": 1}, {"a": 2, "a": 3}]',
+        [1],
+        "2 None: is not JSON (key 'a'",
+    ),
     "deep": ("a.jsonl", GOOD + b"[" * 200_000 + b"\n", [1], "2 None: is not JSON ("),
 }
 

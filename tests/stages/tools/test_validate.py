@@ -82,3 +82,10 @@ def test_the_advice_on_dropped_pairs_is_what_split_does(
     _, out, _ = _run(capsys, "pairs.jsonl")
     said = "in seed and gold it is not trained or evaluated on, unless filter.checks in params.yaml"
     assert said in out
+
+
+def test_a_file_without_rows_is_a_fault(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file.write_text("\n\n")
+    code, out, _ = _run(capsys, "pairs.jsonl")
+    assert code == 1
+    assert out.endswith("Found no rows; wanted preference pairs.\n")
