@@ -62,7 +62,7 @@ def test_hours_that_nobody_can_measure_here_are_told_of_gpus(
     [
         (["--gpus", "8"], 2, "say --gpu NAME with --gpus"),
         (["--gpu", "abacus"], 1, "error: --gpu: found 'abacus'; wanted one of a100, h100, h200"),
-        (["--config", "none.json"], 1, "none.json"),
+        (["--config", "none.json"], 1, "none.json: not found; wanted a model's config.json"),
     ],
 )
 def test_what_cannot_be_planned_is_one_clear_line(
