@@ -164,6 +164,19 @@ def test_no_rounds_at_all(tmp_path: Path) -> None:
     assert "No pair was flagged." in page
 
 
+def test_an_annotator_that_is_alone_has_a_sentence_and_no_table(layout: Layout) -> None:
+    page = _page(layout)
+    panel = page.summary["panel"]
+    alone = {
+        name: {"annotators": {"rubric": own["annotators"]["rubric"]}, "agreement": []}
+        for name, own in panel["policies"].items()
+    }
+    html = _undrawn(replace(page, summary={**page.summary, "panel": panel | {"policies": alone}}))
+    assert "Table of the annotators" not in html
+    assert "rubric alone. A constant answer, the same whatever was asked, has 10.0%" in html
+    assert "answers to 40 development prompts." in html
+
+
 def test_a_round_without_pairs_or_gold_and_annotators_that_only_compare(tmp_path: Path) -> None:
     layout = write_finished_run(Layout(tmp_path))
     nothing = {"method": "llm", "n": 0, "pairs": 0, "judge_accuracy": None}
