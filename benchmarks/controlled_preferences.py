@@ -17,7 +17,7 @@ from typing import Any
 
 import study
 import yaml
-from controlled_tables import BOTH, tables
+from controlled_tables import BOTH, SEED_ALONE, tables
 
 from spa.annotation.rubric_annotator import load_rubric
 from spa.files import replace_file
@@ -59,13 +59,13 @@ ARMS: dict[str, dict[str, Any]] = {
     "no_extrapolation": _rounds(**{"lambda": 0.0}),
     "from_rival": {"rounds": {"1": {"prev": "rival"}}},
     "more_answers": {"generate": {"samples": 8}},
+    "more_prompts": {"rounds": {name: {"prompts": 128} for name in BOTH}},
     "seed_steps": {"train": {"seed_epochs": 3}},
     "supervised": {"train": {"seed_epochs": 3, "nll_weight": 1000.0}},
 }
 """What each arm changes of the setting."""
-SEED_ALONE = ("seed_steps", "supervised")
-"""Of these round 0 alone is run, 21 steps on the seed; `supervised` only makes its chosen answers
-likelier."""
+READ = ("rival", *(f"{stage}@{name}" for stage in ("calibrate", "evaluate") for name in BOTH))
+"""The stages whose outputs are read; the rest of the pipeline is no part of the study."""
 
 SETTING: dict[str, Any] = {
     "split": {
@@ -161,7 +161,7 @@ def _run(
     if arm in SEED_ALONE:
         study.reproduce(layout, params, ["evaluate_seed"])
         return {"policies": {"0": study.outcomes(layout, "0")}, "judged": {}}
-    study.reproduce(layout, params)
+    study.reproduce(layout, params, READ)
     return {
         "policies": {n: study.outcomes(layout, n) for n in ("base", "0", *BOTH, "rival")},
         "judged": {n: study.judged(layout, n) for n in BOTH},

@@ -8,6 +8,9 @@ import study
 from spa.metrics import Interval
 
 BOTH = ("1", "2")
+SEED_ALONE = ("seed_steps", "supervised")
+"""Arms of round 0 alone, 21 steps on the seed; `supervised` only makes its chosen answers
+likelier."""
 EQUIVALENT = 0.03
 """Random labels count as equivalent to the seed within this much rubric score (studies.md)."""
 _KEYS = ("scores", "wins")
@@ -92,7 +95,7 @@ def _gains(arms: Mapping[str, dict[int, Row]]) -> str:
     """Every arm's last policy against the seed policy that it started from."""
     gains = {}
     for arm in arms:
-        if arm == "seed_steps":
+        if arm in SEED_ALONE:
             pairs = [(_outcome(arms, arm, "0", k), _outcome(arms, "spa", "0", k)) for k in _KEYS]
         else:
             pairs = [(_outcome(arms, arm, "2", k), _outcome(arms, arm, "0", k)) for k in _KEYS]
@@ -164,7 +167,7 @@ def _policies(arms: Mapping[str, dict[int, Row]]) -> str:
     for arm, by_seed in arms.items():
         for policy in ("base", "0", *BOTH, "rival"):
             rows = [r["policies"][policy] for r in by_seed.values() if policy in r["policies"]]
-            shared = arm not in ("spa", "seed_steps") and policy in ("base", "0", "rival")
+            shared = arm not in ("spa", *SEED_ALONE) and policy in ("base", "0", "rival")
             if rows and not shared:
                 means = [[row[key] for row in rows if key in row] for key in keys]
                 cells = [f"{sum(values) / len(values):.3f}" if values else "-" for values in means]
