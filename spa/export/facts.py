@@ -4,6 +4,7 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import Any
 
+from spa.errors import ArtefactError
 from spa.export.ancestry import rounds_of
 from spa.export.pairs import PublishedPairs, read_pairs
 from spa.export.sources import Sources
@@ -98,22 +99,13 @@ def read_facts(sources: Sources, layout: Layout, params: Params, round: int) -> 
     """
     rounds = rounds_of(params, round)
     names = ["base", "0", *map(str, rounds), "rival"]
-    told = sources.file(layout.report / "summary.json")
-    summary = read_json(told)
-    check_version(layout.show(told), summary.get("schema_version"))
-    by_name = {row["round"]: row for row in summary["rounds"]}
-    rows = [by_name[name] for name in names]
-    flipped = params.split.flip_seed_labels
-    health = summary.get("health", {}).get(str(round))
+    file = sources.file(layout.report / "summary.json")
+    told = _told(layout.show(file), read_json(file), names, params)
     return Facts(
         round=round,
         params=params,
         rounds=rounds,
-        rows=rows,
-        gains=gains_in_words(rows, str(round)) if rounds else [],
-        judges=judges_in_words(rows, flipped=flipped),
-        health=health["words"] if health else None,
-        recommended=summary["recommended_round"],
+        **told,
         evaluation={
             name: read_json(sources.file(layout.evaluation(name) / "metrics.json"))
             for name in names
@@ -126,3 +118,28 @@ def read_facts(sources: Sources, layout: Layout, params: Params, round: int) -> 
         pairs=read_pairs(sources, layout, params, round),
         root_hash=sources.root_hash,
     )
+
+
+def _told(file: str, summary: Any, names: list[str], params: Params) -> dict[str, Any]:
+    """What summary.json says of these policies: figures, and the report's words on them.
+
+    Raises:
+        ArtefactError: it has another form.
+    """
+    try:
+        check_version(file, summary.get("schema_version"))
+        by_name = {row["round"]: row for row in summary["rounds"]}
+        rows = [by_name[name] for name in names]
+        own = names[-2]  # of base, the seed policy, rounds and the rival
+        health = summary.get("health", {}).get(own)
+        return {
+            "rows": rows,
+            "gains": gains_in_words(rows, own) if own != "0" else [],
+            "judges": judges_in_words(rows, flipped=params.split.flip_seed_labels),
+            "health": health["words"] if health else None,
+            "recommended": summary["recommended_round"],
+        }
+    except (AttributeError, KeyError, TypeError) as error:
+        raise ArtefactError(
+            f"{file}: found no {error}; wanted the figures of {', '.join(names)}; run `dvc repro`"
+        ) from error

@@ -1,12 +1,14 @@
 """Tool `sample`: a round's answers beside the base's."""
 
+import sys
 from collections.abc import Callable, Iterable, Iterator
-from itertools import count
+from itertools import chain, count
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from spa.errors import InputError
 from stages._context import Context, stage_context
 from stages._terminal import plain
 
@@ -49,6 +51,8 @@ def main(
     Both models are in memory at once; nothing is written.
     """
     with stage_context(round or None, tool=True) as here:
+        given = _given(here, prompt or [], file)
+        typed = _typed(here) if given is None else iter(())
         settings = here.params.evaluate
         answer = _sampler(
             here,
@@ -58,14 +62,13 @@ def main(
             max_new_tokens=max_new_tokens or settings.max_new_tokens,
             seed=here.params.seed if seed is None else seed,
         )
-        given = _given(here, prompt or [], file)
         if as_json:
-            asked = given if given is not None else [*_typed(here)]
+            asked = given if given is not None else [*typed]
             _print_json(round, asked, answer(asked))
         elif given is not None:
             _print(given, answer(given))
         else:
-            for one in _typed(here):
+            for one in typed:
                 _print([one], answer([one]))
 
 
@@ -125,9 +128,23 @@ def _ask(here: Context, place: str, number: int, question: str) -> "Prompt":
 
 
 def _typed(here: Context) -> "Iterator[Prompt]":
-    """Lines of the standard input that are not blank; a person is asked for each."""
-    import sys
+    """Lines of the standard input that are not blank; a person is asked for each.
 
+    Raises:
+        InputError: what is piped in has none, which is seen before any model is loaded.
+    """
+    lines = _lines(here)
+    if sys.stdin.isatty():
+        return lines
+    first = next(lines, None)
+    if first is None:
+        raise InputError(
+            "standard input: found no question; wanted one a line, or --prompt or --file"
+        )
+    return chain([first], lines)
+
+
+def _lines(here: Context) -> "Iterator[Prompt]":
     asking = sys.stdin.isatty()
     for number in count(1):
         if asking:

@@ -46,6 +46,21 @@ def test_a_summary_of_another_version_is_one_clear_error(
         _facts(run)
 
 
+@pytest.mark.parametrize(
+    "changes", [{"rounds": []}, {"rounds": 1}, {"rounds": [{}]}, {"health": {"2": {"says": 1}}}]
+)
+def test_a_summary_of_another_form_is_one_clear_error(
+    exported_run: Layout, tmp_path: Path, changes: dict[str, Any]
+) -> None:
+    run = copy_run(exported_run, tmp_path / "run")
+    summary = run.report / "summary.json"
+    write_json(summary, read_json(summary) | changes)
+    record(run)
+    wanted = r"summary\.json: found no .*; wanted the figures of base, 0, 1, 2, rival"
+    with pytest.raises(ArtefactError, match=wanted):
+        _facts(run)
+
+
 def _front(card: str) -> dict[str, Any]:
     _, front, _ = card.split("---\n", 2)
     found: dict[str, Any] = yaml.safe_load(front)

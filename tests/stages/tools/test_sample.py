@@ -112,3 +112,15 @@ def test_a_person_is_asked_until_an_empty_line_or_the_end(
 
 def test_a_terminal_obeys_no_answer() -> None:
     assert plain("a\x1b[2Jb\nc é") == "a\\x1b[2Jb\\nc é"
+
+
+def test_nothing_piped_in_is_told_before_a_model_is_loaded(
+    sample: Sample, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    loaded: list[Path] = []
+    monkeypatch.setattr("spa.models.load_policy", lambda folder, *_: loaded.append(folder))
+    code, out, error = sample("--round", "1", stdin="\n \n")
+    assert (code, out, loaded) == (1, "", [])
+    assert error == (
+        "error: standard input: found no question; wanted one a line, or --prompt or --file\n"
+    )
