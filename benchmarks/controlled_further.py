@@ -19,7 +19,7 @@ from controlled_preferences import RUBRICS, SYSTEM
 from spa.annotation.rubric_annotator import load_rubric
 from spa.degeneracy import distinct_pairs
 from spa.encoding import Encoder
-from spa.files import read_json, read_table
+from spa.files import read_json
 from spa.generation.responses import sample_responses
 from spa.generation.transformers_engine import TransformersEngine
 from spa.layout import Layout
@@ -28,6 +28,7 @@ from spa.models import Policy, choose_generate_batch, load_policy
 from spa.param_files import load_compute, load_params
 from spa.params import Params
 from spa.records import Prompt
+from spa.tables import read_table
 
 RESULTS = study.ROOT / "benchmarks" / "results" / "controlled_further.jsonl"
 POLICIES = ("base", "0", "2")

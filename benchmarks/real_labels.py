@@ -30,7 +30,7 @@ from spa.files import read_json, write_json
 from spa.heldout import pair_sequences
 from spa.importing.pairs import read_pairs
 from spa.layout import Layout
-from spa.metrics import accuracy, bootstrap, paired_difference
+from spa.metrics import accuracy, bootstrap
 from spa.models import Policy, load_policy
 from spa.param_files import load_compute
 from spa.params import Train
@@ -227,7 +227,7 @@ def table() -> str:
         body.append(name + [study.share(mean) for mean in means])
         best = max((*SINGLE_NUMBERS, "surface"), key=lambda judge: sum(pooled[judge]))
         for first, second in ((best, "implicit"), ("surface", "surface + implicit")):
-            gap = paired_difference(pooled[first], pooled[second], seed=0, clusters=prompts)
+            gap = study.paired_difference(pooled[first], pooled[second], seed=0, clusters=prompts)
             gaps.append([*name[:3], f"{second} - {first}", study.percent(gap)])
     header = ["data", "labels", "splits", "pairs judged", *JUDGES]
     return (

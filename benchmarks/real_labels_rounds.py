@@ -19,12 +19,12 @@ import study
 import yaml
 from real_labels import pair_logps, right_by, surface_margins
 
-from spa.files import read_table
 from spa.layout import Layout
-from spa.metrics import bootstrap, paired_difference
+from spa.metrics import bootstrap
 from spa.models import load_policy
 from spa.param_files import load_compute
 from spa.records import Pair
+from spa.tables import read_table
 
 RESULTS = study.ROOT / "benchmarks" / "results" / "real_labels_rounds.jsonl"
 SOURCE = "data/raw/balanced.jsonl"
@@ -95,13 +95,10 @@ def table() -> str:
     body = [[str(len(pieces)), str(len(prompts)), *map(study.share, found)]]
     last, first = judges[len(POLICIES) - 1], judges[0]
     best = max(PEERS, key=lambda judge: sum(right[judge]))
-    gaps = [
-        [
-            f"{better} - {worse}",
-            study.percent(paired_difference(right[worse], right[better], seed=0, clusters=prompts)),
-        ]
-        for worse, better in ((first, last), (best, last))
-    ]
+    gaps = []
+    for worse, better in ((first, last), (best, last)):
+        gap = study.paired_difference(right[worse], right[better], seed=0, clusters=prompts)
+        gaps.append([f"{better} - {worse}", study.percent(gap)])
     return (
         study.markdown(
             "Agreement with GPT-4 on held-out pairs, %", ["splits", "pairs", *judges], body

@@ -21,7 +21,7 @@ from safetensors.numpy import save_file
 from spa.audit import audit
 from spa.audit.hashes import Digests
 from spa.dag import Stage, Tree, read_raw_params, read_stages
-from spa.files import read_json, read_table, write_json, write_table
+from spa.files import read_json, write_json
 from spa.judging import make_pairs, make_scores
 from spa.layout import Layout
 from spa.manifest import policy_hash, write_manifest
@@ -42,6 +42,7 @@ from spa.records import (
 from spa.report import summary
 from spa.schedule import make_batches, make_plan, rate_factor
 from spa.seeds import derive_seed
+from spa.tables import read_table, write_table
 from spa.threshold import RollingThreshold
 
 ROOT = Path(__file__).parents[1]

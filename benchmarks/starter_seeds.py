@@ -22,7 +22,7 @@ from typing import Any
 from spa.calibration import correct
 from spa.files import read_json
 from spa.layout import Layout
-from spa.metrics import Interval, bootstrap, paired_difference
+from spa.metrics import Interval, bootstrap
 
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "benchmarks" / "results" / "starter_seeds.jsonl"
@@ -115,7 +115,7 @@ def _win_rates(rows: Sequence[dict[str, Any]]) -> str:
 
 def _gains(rows: Sequence[dict[str, Any]]) -> str:
     def gain(first: str) -> Callable[[dict[str, Any]], Interval]:
-        return lambda row: paired_difference(
+        return lambda row: study.paired_difference(
             row["policies"][first]["wins"], row["policies"]["2"]["wins"], seed=row["seed"]
         )
 
@@ -138,7 +138,7 @@ def _pooled_gain(rows: Sequence[dict[str, Any]], first: str) -> Interval:
         before += row["policies"][first]["wins"]
         after += row["policies"]["2"]["wins"]
         prompts += row["policies"]["2"]["prompts"]
-    return paired_difference(before, after, seed=0, clusters=prompts)
+    return study.paired_difference(before, after, seed=0, clusters=prompts)
 
 
 def _judges(rows: Sequence[dict[str, Any]]) -> str:
@@ -159,7 +159,7 @@ def _judge_cells(pairs: Sequence[dict[str, Any]]) -> list[str]:
     prompts = [pair["prompt_id"] for pair in pairs if pair["gold"] != 0.5]
     means = [_interval(bootstrap(r, seed=0, clusters=prompts)) for r in right.values()]
     gaps = [
-        _interval(paired_difference(right[other], right["judge"], seed=0, clusters=prompts))
+        _interval(study.paired_difference(right[other], right["judge"], seed=0, clusters=prompts))
         for other in ("likelihood", "length")
     ]
     return [str(len(prompts)), *means, *gaps]

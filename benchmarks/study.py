@@ -14,7 +14,7 @@ from spa.annotation.annotator import Answer
 from spa.calibration import correct
 from spa.files import read_json
 from spa.layout import Layout
-from spa.metrics import Interval
+from spa.metrics import Interval, bootstrap
 from spa.records import Response
 from spa.seeds import generator
 
@@ -108,6 +108,18 @@ def _resampled(arrays: Sequence[Floats], random: np.random.Generator) -> float:
     return float(
         np.mean([array[random.integers(len(array), size=len(array))].mean() for array in drawn])
     )
+
+
+def paired_difference(
+    first: Sequence[float],
+    second: Sequence[float],
+    *,
+    seed: int,
+    clusters: Sequence[str] | None = None,
+) -> Interval:
+    """95 % interval of mean(second - first), rows paired."""
+    difference = [b - a for a, b in zip(first, second, strict=True)]
+    return bootstrap(difference, seed=seed, clusters=clusters)
 
 
 def holm(values: Mapping[str, float]) -> dict[str, float]:

@@ -9,9 +9,9 @@ from typing import Any, Literal, get_args
 from spa.contract import GateName
 from spa.degeneracy import normalise, word_count
 from spa.errors import InputError
-from spa.files import read_table
 from spa.layout import Layout
 from spa.records import FlaggedPair, FlaggedSeedPair, JudgedPair, Message, Pair, Response
+from spa.tables import read_table
 
 
 @dataclass(frozen=True)

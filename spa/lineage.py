@@ -9,7 +9,7 @@ from typing import Any
 
 from spa.contract import left_out
 from spa.errors import ArtefactError, InputError
-from spa.files import read_json, read_note, read_table
+from spa.files import read_json
 from spa.layout import Layout
 from spa.manifest import params_run_with, policy_hash, policy_read
 from spa.origins import describe_origin, origins_or_reason
@@ -26,6 +26,7 @@ from spa.records import (
     Score,
     TrainingRow,
 )
+from spa.tables import read_note, read_table
 
 LABELLED = ("seed", "gold", "hidden_gold")
 _FIGURES = (

@@ -97,20 +97,6 @@ def bounded(values: Sequence[float], *, seed: int, least: float = 0.0) -> Interv
     return Interval(values[0], low, high, count)
 
 
-def paired_difference(
-    first: Sequence[float],
-    second: Sequence[float],
-    *,
-    seed: int,
-    resamples: int = 10_000,
-    level: float = 0.95,
-    clusters: Sequence[str] | None = None,
-) -> Interval:
-    """Interval of mean(second - first), rows paired."""
-    difference = [b - a for a, b in zip(first, second, strict=True)]
-    return bootstrap(difference, seed=seed, resamples=resamples, level=level, clusters=clusters)
-
-
 def accuracy(margins: Sequence[float]) -> list[float]:
     """Whether each margin points the right way: 1 above 0, 0.5 at 0, 0 below."""
     return [0.5 if margin == 0 else float(margin > 0) for margin in margins]

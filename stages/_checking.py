@@ -41,10 +41,10 @@ def read_round(here: Context, round: int) -> RoundRecords:
     )
     from spa.checks.running import pair_suite
     from spa.contract import of_given_pairs
-    from spa.files import read_table
     from spa.models import load_encoder
     from spa.records import JudgedPair, Pair, Prompt, Response, Score
     from spa.same_prompts import prompt_keys
+    from spa.tables import read_table
 
     layout = here.layout
     pairs = read_table(layout.pairs(round), JudgedPair)

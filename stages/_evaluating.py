@@ -27,9 +27,9 @@ def sample_held_out(
     here: Context, sampler: "Sampler", model: str, pools: tuple[str, ...] = ("development", "test")
 ) -> "dict[str, list[Response]]":
     """Answer the held-out prompts; every policy draws with the same random numbers."""
-    from spa.files import read_table
     from spa.generation.responses import sample_responses
     from spa.records import Prompt
+    from spa.tables import read_table
 
     prompts = {pool: read_table(here.layout.pool(pool), Prompt) for pool in pools}
     responses = sample_responses(
@@ -51,11 +51,11 @@ def read_gold(here: Context, folder: Path) -> "GoldReading":
     Pairs that a data check drops are left out.
     """
     from spa.contract import left_out
-    from spa.files import read_table
     from spa.heldout import GoldReading, pair_sequences
     from spa.models import load_encoder
     from spa.records import FlaggedSeedPair, Pair
     from spa.scoring import Reader
+    from spa.tables import read_table
 
     out = left_out(read_table(here.layout.flagged("gold"), FlaggedSeedPair))
     gold = [p for p in read_table(here.layout.pool("gold"), Pair) if p.pair_id not in out]

@@ -18,9 +18,10 @@ def main(round: RoundOption) -> None:
     from spa.annotation.loading import load_annotator
     from spa.calibration import calibrate, summarise
     from spa.digest import digest
-    from spa.files import read_table, replace_folder, write_json
+    from spa.files import replace_folder, write_json
     from spa.manifest import write_manifest
     from spa.records import FlaggedPair, JudgedPair, Response, Score, TrainingRow
+    from spa.tables import read_table
     from spa.tracking.stages import track
 
     with stage_context(round) as here:

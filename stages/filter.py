@@ -21,9 +21,10 @@ def main(round: RoundOption) -> None:
     from spa.checks.gates import enforce, enforce_files, judge_gates
     from spa.checks.running import outcome_of
     from spa.checks.validation import as_json, failing_rows
-    from spa.files import write_json, write_table
+    from spa.files import write_json
     from spa.manifest import write_manifest
     from spa.records import FlaggedPair, JudgedPair
+    from spa.tables import write_table
     from spa.tracking.stages import track
     from stages._checking import read_round
 

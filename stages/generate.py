@@ -8,12 +8,12 @@ def main(round: RoundOption) -> None:
 
     Every answer has a seed of its own, so that neither order nor batch size changes it.
     """
-    from spa.files import read_table, write_table
     from spa.generation.choosing import open_sampler
     from spa.generation.responses import sample_responses
     from spa.manifest import write_manifest
     from spa.models import model_hash
     from spa.records import Prompt, Response
+    from spa.tables import read_table, write_table
     from spa.tracking.stages import track
 
     with stage_context(round, stage="generate") as here:

@@ -15,12 +15,12 @@ def main(round: RoundOption) -> None:
     base is the reference in every round. The policy's half comes from the sampler, checked
     on some answers; only the base has to read them all.
     """
-    from spa.files import read_table, write_table
     from spa.judging import length_penalty, make_pairs, make_scores
     from spa.manifest import write_manifest
     from spa.records import JudgedPair, Response, Score
     from spa.scoring import sampler_logps
     from spa.splits import flip_labels
+    from spa.tables import read_table, write_table
     from spa.tracking.stages import track
 
     with stage_context(round, stage="judge") as here:

@@ -19,13 +19,14 @@ def main() -> None:
     """
     from spa import report, report_words
     from spa.calibration import seed_noise
-    from spa.files import read_json, read_table, replace_file, write_json
+    from spa.files import read_json, replace_file, write_json
     from spa.length_guard import health
     from spa.manifest import write_manifest
     from spa.page.contents import Words, read_page
     from spa.page.render import render
     from spa.panel import panel_in_words, read_panel
     from spa.records import FlaggedSeedPair, Pair, TrainingRow
+    from spa.tables import read_table
     from spa.tracking.registry import log_policies
     from spa.tracking.rounds import log_artifacts, log_rounds
 

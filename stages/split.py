@@ -24,10 +24,11 @@ def main() -> None:
     that was there before. Seed and gold pairs that a data check speaks against are flagged with
     the reasons; those that filter.checks drops are not trained or evaluated on.
     """
-    from spa.files import replace_folder, write_json, write_table
+    from spa.files import replace_folder, write_json
     from spa.manifest import write_manifest
     from spa.raw_data import draw_pools, flip_seed_labels, read_raw_data
     from spa.records import FlaggedSeedPair, Pair, Prompt
+    from spa.tables import write_table
     from spa.tracking.stages import track
 
     with stage_context() as here:
@@ -124,8 +125,8 @@ def stop_if_met_again(pools: "Pools", params: "Params") -> list[str]:
 
 def _write_earlier(folder: Path, layout: "Layout", rounds: "dict[str, list[Prompt]]") -> None:
     """For every round, the prompts of the rounds before it."""
-    from spa.files import write_table
     from spa.records import Prompt
+    from spa.tables import write_table
 
     before: list[Prompt] = []
     for name, questions in rounds.items():

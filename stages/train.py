@@ -34,10 +34,11 @@ def main(round: TrainRound) -> None:
     import torch
 
     from spa import processes
-    from spa.files import replace_folder, write_table
+    from spa.files import replace_folder
     from spa.manifest import write_manifest
     from spa.models import load_policy, model_hash, save_policy
     from spa.records import TrainingRow
+    from spa.tables import write_table
     from spa.tracking.rounds import training_curves
     from spa.tracking.stages import child_name, silent, track
 
@@ -83,9 +84,9 @@ def check_reference(here: Context, round: int, policy: "Policy") -> None:
         TrainingError: it says otherwise of some answers than the judge's scores do.
     """
     from spa.errors import TrainingError
-    from spa.files import read_table
     from spa.records import Response, Score
     from spa.scoring import largest_error
+    from spa.tables import read_table
 
     if round == 0:
         return
@@ -162,11 +163,12 @@ def checkpoints(
 
 def adopt(here: Context, source: str) -> None:
     """Round 0 without a human seed: an aligned model takes its place, and nothing is trained."""
-    from spa.files import replace_folder, write_table
+    from spa.files import replace_folder
     from spa.manifest import write_manifest
     from spa.models import model_hash
     from spa.records import TrainingRow
     from spa.sources import materialise
+    from spa.tables import write_table
     from spa.tracking.stages import track
 
     layout = here.layout
@@ -189,9 +191,9 @@ def token_pairs(here: Context, round: int, encoder: "Encoder") -> "list[TokenPai
 
     from spa.contract import left_out
     from spa.encoding import TokenSequence
-    from spa.files import read_table
     from spa.models import choose_dtype
     from spa.records import FlaggedSeedPair, JudgedPair, Pair, Response, Score
+    from spa.tables import read_table
     from spa.token_pairs import TokenPair
 
     if round == 0:

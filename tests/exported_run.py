@@ -7,11 +7,12 @@ from recorded_pipeline import write_recorded
 
 from spa import report
 from spa.dag import read_stages
-from spa.files import read_json, read_table, write_json, write_table
+from spa.files import read_json, write_json
 from spa.layout import Layout
 from spa.length_guard import health
 from spa.manifest import write_manifest
 from spa.records import SCHEMA_VERSION, FlaggedPair, JudgedPair
+from spa.tables import read_table, write_table
 from tests.finished_run import write_finished_run
 
 LENGTHS = {

@@ -4,9 +4,10 @@ from collections.abc import Sequence
 from typing import Any
 
 from spa.digest import digest
-from spa.files import write_json, write_table
+from spa.files import write_json
 from spa.layout import Layout
 from spa.records import FlaggedPair, JudgedPair, TrainingRow
+from spa.tables import write_table
 
 POLICIES = (
     ("base", 0.5, 0.5), ("0", 0.55, 0.6), ("1", 0.7, 0.9), ("2", 0.8, 0.9), ("7", 0.9, 1.0),

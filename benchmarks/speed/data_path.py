@@ -16,11 +16,12 @@ from typing import Any
 from recorded_pipeline import judge, write_lock, write_recorded
 
 from spa.audit import audit
-from spa.files import read_table, write_json
+from spa.files import write_json
 from spa.layout import Layout
 from spa.manifest import write_manifest
 from spa.param_files import load_params
 from spa.records import JudgedPair, Prompt
+from spa.tables import read_table
 from speed.ratios import Comparison
 from tests.tiny import make_tokenizer
 

@@ -7,12 +7,12 @@ from typing import Any
 
 import numpy as np
 
-from spa.files import write_table
 from spa.judging import log_ratio_rewards, make_pairs, make_scores
 from spa.models import load_policy, model_hash
 from spa.params import Judge
 from spa.records import JudgedPair, Response, Score, content_hash
 from spa.scoring import load_reader, response_logps, sampler_logps
+from spa.tables import write_table
 from speed.authors import bookkeeping_seconds
 from speed.ratios import Comparison
 from speed.training import CPU, make_peer, read_pairs

@@ -5,11 +5,11 @@ from typing import Any
 
 from spa.audit.findings import Findings
 from spa.errors import ArtefactError, SpaError
-from spa.files import read_columns
 from spa.layout import Layout
 from spa.params import Params
 from spa.raw_data import pools_as_split, read_raw_data
 from spa.records import Pair, Prompt, Record, content_hash, prompt_hash
+from spa.tables import read_columns
 
 PAIR_POOLS = ("seed", "gold", "hidden_gold")
 

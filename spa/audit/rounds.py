@@ -12,7 +12,6 @@ from spa.audit.flags import check_actions, check_copies, check_counts
 from spa.audit.pools import Rows, check_ids
 from spa.audit.steps import audit_log
 from spa.audit.training import audit_apart
-from spa.files import read_note
 from spa.layout import Layout
 from spa.params import Params
 from spa.preference import (
@@ -31,6 +30,7 @@ from spa.records import (
     pair_hash,
 )
 from spa.seeds import derive_seed, generator, rank_key
+from spa.tables import read_note
 
 TOLERANCE = 1e-6
 """Nats by which a recomputed sum of float64 may differ."""

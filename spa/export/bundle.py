@@ -14,10 +14,11 @@ from spa.export.facts import Facts, read_facts
 from spa.export.pairs import PublishedPair
 from spa.export.private import without_origin, without_places
 from spa.export.sources import Sources
-from spa.files import hash_file, read_json, replace_folder, write_json, write_table
+from spa.files import hash_file, read_json, replace_folder, write_json
 from spa.layout import Layout
 from spa.params import Params
 from spa.records import SCHEMA_VERSION
+from spa.tables import write_table
 
 KIND = "spa export"
 MANIFEST = "manifest.json"

@@ -9,7 +9,7 @@ import pyarrow as pa
 from spa.contract import left_out
 from spa.export.ancestry import rounds_of
 from spa.export.sources import Sources
-from spa.files import read_json, read_table
+from spa.files import read_json
 from spa.layout import Layout
 from spa.params import Params
 from spa.records import (
@@ -21,6 +21,7 @@ from spa.records import (
     Pair,
     Record,
 )
+from spa.tables import read_table
 
 Decision = Literal["kept", "warned", "dropped"]
 

@@ -7,11 +7,12 @@ from typing import Any
 from spa import pictures
 from spa.digest import curves, read_digests
 from spa.drawing import Plot
-from spa.files import read_json, read_table
+from spa.files import read_json
 from spa.layout import Layout
 from spa.page.answers import Answered, read_answers, read_lengths
 from spa.params import Params
 from spa.records import TrainingRow
+from spa.tables import read_table
 
 Row = dict[str, Any]
 

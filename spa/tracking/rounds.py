@@ -5,9 +5,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from spa.files import read_table
 from spa.layout import Layout
 from spa.records import TrainingRow
+from spa.tables import read_table
 from spa.tracking.server import connect, find_children, find_experiment, find_parent, tolerant
 from spa.tracking.stages import child_name, resume, track
 

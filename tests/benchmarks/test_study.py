@@ -129,3 +129,10 @@ def test_short_and_long_want_the_opposite() -> None:
 @pytest.mark.parametrize("junk", ["👉🎉⚡", "Yes.", "no no no no no no no no", "1 2 3 4 5 6 = 21"])
 def test_no_rubric_is_pleased_by_junk(rubric: str, junk: str) -> None:
     assert _score(rubric, junk) == 0.0
+
+
+def test_a_paired_difference_is_second_minus_first() -> None:
+    interval = study.paired_difference([0.0, 1.0, 0.0], [1.0, 2.0, 1.0], seed=1)
+    assert (interval.mean, interval.low, interval.high) == (1.0, 1.0, 1.0)
+    with pytest.raises(ValueError, match="longer"):
+        study.paired_difference([1.0], [1.0, 2.0], seed=1)

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from spa.errors import ArtefactError
-from spa.files import read_table
 from spa.layout import Layout
 from spa.records import JudgedPair, Pair, Prompt, Record, Response, Score, TrainingRow
+from spa.tables import read_table
 from tests.pipeline.in_process import call, run_stages
 from tests.pipeline.tiny_params import write_pipeline
 

@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 from mlflow import MlflowClient
 
-from spa.files import write_table
 from spa.layout import Layout
 from spa.records import TrainingRow
+from spa.tables import write_table
 from spa.tracking.rounds import log_rounds, training_curves
 from spa.tracking.server import EXPERIMENT, tolerant
 from spa.tracking.stages import track

@@ -17,13 +17,14 @@ from safetensors.torch import load_file
 from spa.checkpoints import Checkpoints
 from spa.chunks import Chunks
 from spa.compute import Compute
-from spa.files import read_json, read_table
+from spa.files import read_json
 from spa.generation.spread_engine import SpreadEngine
 from spa.generation.transformers_engine import TransformersEngine
 from spa.layout import Layout
 from spa.models import Policy, load_policy
 from spa.records import Response, Score, TrainingRow
 from spa.scoring import Reader, answer_logps
+from spa.tables import read_table
 from stages import base, split
 from tests.pipeline.in_process import call, run_stages
 from tests.pipeline.tiny_params import write_pipeline

@@ -14,11 +14,12 @@ import yaml
 from mlflow import MlflowClient
 from safetensors.torch import load_file
 
-from spa.files import hash_folder, read_table
+from spa.files import hash_folder
 from spa.layout import Layout
 from spa.manifest import root_hash
 from spa.models import model_hash
 from spa.records import JudgedPair, Pair, Prompt, Response, Score, TrainingRow
+from spa.tables import read_table
 from spa.tracking.registry import CHAMPION, REGISTERED
 from spa.tracking.server import tracking_uri
 from tests.pipeline.in_process import run_stages

@@ -1,34 +1,14 @@
-"""Files: whole or not at all, equal bytes for equal content, clear errors."""
+"""Files: whole or not at all, never in place, clear errors."""
 
 import errno
 import os
 import subprocess
 from pathlib import Path
 
-import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 
 from spa.errors import ArtefactError
-from spa.files import read_json, read_table, replace_file, replace_folder, write_json, write_table
-from spa.records import Message, Prompt, prompt_hash
-
-
-def _prompts() -> list[Prompt]:
-    turns: list[list[Message]] = [[{"role": "user", "content": c}] for c in ("a", "é", "👉")]
-    return [Prompt(prompt_id=prompt_hash(turn), prompt=turn) for turn in turns]
-
-
-def test_what_is_written_is_read_and_equal_rows_give_equal_bytes(tmp_path: Path) -> None:
-    for name in ("one", "two"):
-        assert write_table(tmp_path / name, _prompts(), Prompt) == 3
-    assert read_table(tmp_path / "one", Prompt) == _prompts()
-    assert (tmp_path / "one").read_bytes() == (tmp_path / "two").read_bytes()
-
-
-def test_an_empty_table_keeps_its_columns(tmp_path: Path) -> None:
-    write_table(tmp_path / "none", [], Prompt)
-    assert read_table(tmp_path / "none", Prompt) == []
+from spa.files import read_json, replace_file, replace_folder, write_json
 
 
 def test_a_file_is_replaced_and_never_written_in_place(tmp_path: Path) -> None:
@@ -100,20 +80,6 @@ def test_a_folder_is_replaced_as_a_whole(tmp_path: Path) -> None:
     assert [p.name for p in tmp_path.iterdir()] == ["folder"]
 
 
-def test_missing_damaged_and_foreign_tables_say_what_to_do(tmp_path: Path) -> None:
-    with pytest.raises(ArtefactError, match=r"not found; wanted a Parquet file of Prompt rows"):
-        read_table(tmp_path / "none.parquet", Prompt)
-    (tmp_path / "broken.parquet").write_bytes(b"PAR1 oops")
-    with pytest.raises(ArtefactError, match="cannot be read as Parquet"):
-        read_table(tmp_path / "broken.parquet", Prompt)
-    pq.write_table(pa.table({"prompt_id": ["a"]}), tmp_path / "other.parquet")
-    with pytest.raises(ArtefactError, match="has no column 'prompt'"):
-        read_table(tmp_path / "other.parquet", Prompt)
-    (tmp_path / "a.json").write_text("{")
-    with pytest.raises(ArtefactError, match="is not JSON"):
-        read_json(tmp_path / "a.json")
-
-
 def test_a_place_that_cannot_be_written_is_one_line(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("no folder")
     with pytest.raises(ArtefactError, match=r"cannot be written \(Not a directory\).*writable"):
@@ -137,3 +103,9 @@ def test_a_number_that_json_cannot_hold_is_named_with_its_place(tmp_path: Path) 
     with pytest.raises(ArtefactError, match=said):
         write_json(file, rows)
     assert not file.exists()
+
+
+def test_what_is_no_json_is_told(tmp_path: Path) -> None:
+    (tmp_path / "a.json").write_text("{")
+    with pytest.raises(ArtefactError, match="is not JSON"):
+        read_json(tmp_path / "a.json")

@@ -16,7 +16,7 @@ from recorded_pipeline import write_recorded
 from spa.compute import Compute
 from spa.encoding import TokenSequence
 from spa.errors import InputError
-from spa.files import hash_file, read_table, write_table
+from spa.files import hash_file
 from spa.generation.responses import sample_responses
 from spa.generation.transformers_engine import TransformersEngine
 from spa.judging import make_pairs, make_scores
@@ -28,6 +28,7 @@ from spa.models import load_policy, model_hash
 from spa.param_files import load_params
 from spa.records import FlaggedSeedPair, JudgedPair, Message, Pair, Prompt, Response, Score
 from spa.scoring import response_logps
+from spa.tables import read_table, write_table
 from spa.withdrawal import prompt_lineage
 from tests.pipeline.tiny_params import write_pipeline
 from tests.tiny import write_tiny_model

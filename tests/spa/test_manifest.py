@@ -10,7 +10,7 @@ from recorded_pipeline import write_recorded
 
 from spa.dag import Tree, downstream, read_stages
 from spa.errors import ArtefactError, ParamsError
-from spa.files import hash_file, read_table, write_table
+from spa.files import hash_file
 from spa.layout import Layout
 from spa.manifest import (
     check_policies,
@@ -24,6 +24,7 @@ from spa.manifest import (
 from spa.models import model_hash
 from spa.param_files import load_params
 from spa.records import JudgedPair, Prompt
+from spa.tables import read_table, write_table
 
 ROOT = Path(__file__).parents[2]
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.stats import binomtest
 
-from spa.metrics import accuracy, bootstrap, bounded, paired_difference, wilson
+from spa.metrics import accuracy, bootstrap, bounded, wilson
 
 
 def test_the_mean_is_exact_and_equal_seeds_give_equal_intervals() -> None:
@@ -56,13 +56,6 @@ def test_a_handful_that_all_agree_is_less_sure_than_many() -> None:
     assert lost.high == pytest.approx(1 - 2 * 0.5655, abs=2e-4)
     assert bounded([0.5] * 5, seed=1) == bootstrap([0.5] * 5, seed=1)
     assert bounded([0.0, 1.0], seed=1) == bootstrap([0.0, 1.0], seed=1)
-
-
-def test_a_paired_difference_is_second_minus_first() -> None:
-    interval = paired_difference([0.0, 1.0, 0.0], [1.0, 2.0, 1.0], seed=1)
-    assert (interval.mean, interval.low, interval.high) == (1.0, 1.0, 1.0)
-    with pytest.raises(ValueError, match="longer"):
-        paired_difference([1.0], [1.0, 2.0], seed=1)
 
 
 def test_accuracy_gives_half_to_no_opinion() -> None:

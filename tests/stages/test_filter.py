@@ -10,10 +10,11 @@ from urllib.parse import quote
 import pytest
 import yaml
 
-from spa.files import read_json, read_table, write_table
+from spa.files import read_json
 from spa.layout import Layout
 from spa.models import load_encoder
 from spa.records import FlaggedPair, JudgedPair, Pair, Prompt, Response, Score
+from spa.tables import read_table, write_table
 from stages._app import run
 from tests.pipeline.tiny_params import write_pipeline
 

@@ -13,13 +13,13 @@ from transformers import LlamaConfig, LlamaForSequenceClassification
 
 from spa.chunks import Chunks
 from spa.compute import Compute
-from spa.files import read_table, write_table
 from spa.generation.responses import sample_responses
 from spa.generation.transformers_engine import TransformersEngine
 from spa.layout import Layout
 from spa.models import Policy
 from spa.param_files import load_params
 from spa.records import JudgedPair, Prompt, Response
+from spa.tables import read_table, write_table
 from stages import judge
 from stages._context import Context
 from stages.judge import read_by, reward

@@ -9,11 +9,11 @@ import pytest
 import yaml
 
 from spa.errors import ContractError
-from spa.files import read_table
 from spa.flagged import rows_behind
 from spa.layout import Layout
 from spa.models import load_encoder
 from spa.records import FlaggedSeedPair, Pair, Prompt
+from spa.tables import read_table
 from stages import split, train
 from stages._context import stage_context
 from stages._evaluating import read_gold

@@ -8,7 +8,6 @@ import pytest
 from spa.chunks import Chunks
 from spa.compute import Compute
 from spa.errors import TrainingError
-from spa.files import write_table
 from spa.generation.responses import sample_responses
 from spa.generation.transformers_engine import TransformersEngine
 from spa.layout import Layout
@@ -16,6 +15,7 @@ from spa.models import Policy
 from spa.param_files import load_params
 from spa.records import Prompt, Response, Score
 from spa.scoring import response_logps
+from spa.tables import write_table
 from stages._context import Context
 from stages.train import check_reference
 from tests.pipeline.in_process import call

@@ -9,11 +9,11 @@ from transformers import AutoTokenizer
 
 from spa.compute import Compute
 from spa.errors import ModelError
-from spa.files import read_table
 from spa.layout import Layout
 from spa.models import load_policy, model_hash
 from spa.records import Pair, Response, Score, TrainingRow
 from spa.scoring import response_logps
+from spa.tables import read_table
 from stages import base, generate, judge, split, train
 from tests.pipeline.tiny_params import write_pipeline
 

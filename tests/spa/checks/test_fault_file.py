@@ -11,8 +11,8 @@ from spa.checks.running import outcome_of, pair_suite
 from spa.checks.validation import as_json, failing_rows
 from spa.contract import DEFAULT_CHECKS
 from spa.digest import digest
-from spa.files import read_table, write_table
 from spa.records import FlaggedPair, JudgedPair
+from spa.tables import read_table, write_table
 from tests.spa.checks.fault_file import COPIES, FaultFile, make_fault_file
 from tests.spa.checks.leak_texts import GOOD, LEAKS
 

@@ -17,10 +17,11 @@ from spa.export.facts import Facts, read_facts
 from spa.export.markdown import code, front_matter, json_block, plain
 from spa.export.private import public_name, without_places
 from spa.export.sources import Sources
-from spa.files import read_json, read_table, write_json, write_table
+from spa.files import read_json, write_json
 from spa.layout import Layout
 from spa.param_files import load_params
 from spa.records import JudgedPair, Pair
+from spa.tables import read_table, write_table
 from tests.exported_run import copy_run, record
 
 HOSTILE = "x`\n---\n```\n# Owned <script>alert(1)</script> | a: {b} \u202e ``` \r\n~~~\n"

@@ -10,10 +10,10 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 from trl import DPOConfig, DPOTrainer
 
 from spa.export import export_round
-from spa.files import read_table
 from spa.layout import Layout
 from spa.param_files import load_params
 from spa.records import JudgedPair, Pair
+from spa.tables import read_table
 
 
 @pytest.fixture(scope="module")

@@ -9,11 +9,12 @@ from spa.errors import ArtefactError
 from spa.export.ancestry import rounds_of
 from spa.export.pairs import PublishedPair, read_pairs
 from spa.export.sources import Sources
-from spa.files import read_table, write_json, write_table
+from spa.files import write_json
 from spa.layout import Layout
 from spa.param_files import load_params
 from spa.params import Params
 from spa.records import FlaggedPair, FlaggedSeedPair, JudgedPair, Pair
+from spa.tables import read_table, write_table
 from tests.exported_run import copy_run, record
 
 

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from spa import report, report_words
-from spa.files import read_json, write_json, write_table
+from spa.files import read_json, write_json
 from spa.layout import Layout
 from spa.page.contents import Page, Words, read_page
 from spa.page.render import render
@@ -19,6 +19,7 @@ from spa.panel import read_panel
 from spa.param_files import load_params
 from spa.params import Params
 from spa.records import TrainingRow
+from spa.tables import write_table
 from tests.finished_run import write_finished_run
 
 ROOT = Path(__file__).parents[3]

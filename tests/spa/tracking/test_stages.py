@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 from mlflow import MlflowClient
 
-from spa.files import write_table
 from spa.layout import Layout
 from spa.records import TrainingRow
+from spa.tables import write_table
 from spa.tracking.rounds import log_rounds
 from spa.tracking.server import EXPERIMENT, dvc_md5, pipeline_key, tolerant, tracking_uri
 from spa.tracking.stages import track
