@@ -19,6 +19,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+import study
+
 from spa.calibration import correct
 from spa.files import read_json
 from spa.layout import Layout
