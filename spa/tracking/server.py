@@ -80,6 +80,8 @@ def connect(layout: Layout) -> "MlflowClient":
 
     for name in ("alembic", "mlflow"):
         logging.getLogger(name).setLevel(logging.WARNING)
+    # what goes wrong in the database reaches `tolerant`, which says it in a line
+    logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)
     from mlflow import MlflowClient
 
     own = _database(layout)

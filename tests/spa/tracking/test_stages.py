@@ -1,6 +1,7 @@
 """MLflow on a real database: one parent, children under it, curves that are written once."""
 
 import shutil
+import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -148,6 +149,26 @@ def test_a_damaged_database_is_said_and_stops_nothing(
         run.metrics({"a": 1.0})
     assert "warning: MLflow cannot be reached" in capsys.readouterr().err
     assert (tmp_path / "mlflow.db").read_bytes() == b"no database" * 100
+
+
+def test_a_database_that_takes_nothing_is_one_line(
+    tmp_path: Path,
+    database: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    monkeypatch.setattr(tolerant, "said", False, raising=False)
+    (tmp_path / "params.yaml").write_text("seed: 1\n")
+    closed = "BEFORE INSERT ON runs BEGIN SELECT RAISE(FAIL, 'closed to us'); END"
+    with sqlite3.connect(shutil.copy(database, tmp_path)) as connection:
+        connection.execute(f"CREATE TRIGGER closed {closed}")
+    with track(Layout(tmp_path), "judge", 1, {}) as run:
+        run.metrics({"a": 1.0})
+    said = capsys.readouterr().err
+    assert said.startswith("warning: MLflow cannot be reached, runs are not logged (")
+    assert "sqlite3.IntegrityError" in said
+    assert said.count("\n") == 1
 
 
 def test_nothing_half_made_is_taken_for_the_database(
