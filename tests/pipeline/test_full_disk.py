@@ -9,7 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from mlflow import MlflowClient
 
+from spa.tracking.server import EXPERIMENT
 from tests.pipeline.tiny_params import ROOT, write_pipeline
 
 pytestmark = [
@@ -37,10 +39,12 @@ def fail_writes(
     pipeline = write_pipeline(folder / "pipeline", model)
     text = "{device: cpu, generate_batch: 8, score_tokens: 256, checkpoint_seconds: 0}\n"
     (pipeline / "compute.yaml").write_text(text, encoding="utf-8")
+    tracker = f"sqlite:///{folder}/mlflow.db"  # and its copies: a tracker loses no data of ours
+    MlflowClient(tracker).create_experiment(EXPERIMENT, artifact_location=str(folder / "copies"))
     environment = {
         **os.environ,
         "LD_PRELOAD": str(library),
-        "MLFLOW_TRACKING_URI": f"sqlite:///{folder}/mlflow.db",  # a tracker loses no data of ours
+        "MLFLOW_TRACKING_URI": tracker,
         "OMP_NUM_THREADS": "1",
         "PYTHONPATH": str(ROOT),
     }
