@@ -17,6 +17,7 @@ PLUMBING = {
     "errors",
     "layout",
     "files",
+    "tables",
     "tracking",
     "lineage",
     "manifest",
