@@ -17,8 +17,17 @@ from spa.preference import implicit_reward
 
 
 @dataclass(frozen=True)
+class SampledAnswer(GivenAnswer):
+    """An answer that a policy of this vocabulary sampled: its tokens are known, ended or cut."""
+
+    token_ids: list[int]
+
+
+@dataclass(frozen=True)
 class AnswerScore:
-    """Log-probabilities of an answer in nats, summed over `tokens`, its end-of-turn included.
+    """Log-probabilities of an answer in nats, summed over `tokens`.
+
+    The end-of-turn token is one of them where the answer finished, and not where it was cut.
 
     `reward` is their difference, SPA's implicit reward without beta.
     """
@@ -50,8 +59,11 @@ def score_answers(
         ModelError: a folder cannot be loaded, or both models number their tokens differently.
         InputError: an answer is longer than a model can read; names file, row and field.
     """
+    for folder in (policy, reference):
+        if not folder.is_dir():
+            raise ModelError(f"{folder}: found no such folder; wanted one that holds a model")
     encoder = load_encoder(policy)
-    sequences = [encoder.sequence(a.prompt, a.text, a.finish_reason) for a in answers]
+    sequences = [_sequence(encoder, answer) for answer in answers]
     _check_vocabulary(encoder, load_vocabulary(reference), sequences, reference)
     policy_logps, reference_logps = (
         _read_by(folder, answers, sequences, compute, name)
@@ -61,6 +73,12 @@ def score_answers(
         AnswerScore(ours, theirs, len(sequence.answer), implicit_reward(ours, theirs))
         for ours, theirs, sequence in zip(policy_logps, reference_logps, sequences, strict=True)
     ]
+
+
+def _sequence(encoder: Encoder, answer: GivenAnswer) -> TokenSequence:
+    if isinstance(answer, SampledAnswer):
+        return TokenSequence(encoder.prompt(answer.prompt), answer.token_ids)
+    return encoder.sequence(answer.prompt, answer.text, answer.finish_reason)
 
 
 def _check_vocabulary(

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from spa import models
-from spa.answers import AnswerScore, score_answers
+from spa.answers import AnswerScore, SampledAnswer, score_answers
 from spa.compute import Compute
 from spa.generation.responses import sample_responses
 from spa.generation.transformers_engine import TransformersEngine
@@ -24,7 +24,16 @@ from spa.importing.prompts import prompt_of
 from spa.importing.row import Row
 from spa.models import Policy
 from spa.preference import best_against_worst, preference_probability
-from spa.records import JudgedPair, Message, Pair, Prompt, Response, content_hash, pair_hash
+from spa.records import (
+    FinishReason,
+    JudgedPair,
+    Message,
+    Pair,
+    Prompt,
+    Response,
+    content_hash,
+    pair_hash,
+)
 
 Ask = str | Sequence[Message] | Sequence[dict[str, str]]
 """A prompt: the text of one user turn, or a conversation."""
@@ -91,7 +100,7 @@ def sample(
 
 
 def score(
-    answers: Sequence[tuple[Ask, str]],
+    answers: Sequence[tuple[Ask, str] | Response],
     policy: str | Path,
     reference: str | Path,
     *,
@@ -100,7 +109,8 @@ def score(
     """SPA's implicit reward of answers, log pi(y|x) - log pi_ref(y|x), in nats (SPA, Eq. 7).
 
     Args:
-        answers: each a prompt and a finished answer to it; nothing is cut.
+        answers: each a prompt and a finished answer to it, or one that `sample` gave, which is
+            read by its own tokens and without an end of turn where it was cut. Nothing is cut here.
         policy: folder of the model whose reward is asked for.
         reference: folder of the model it is compared with, of the same vocabulary.
         device: found where it is not said.
@@ -112,20 +122,12 @@ def score(
         InputError: a prompt is empty, or an answer longer than a model can read.
         ModelError: a folder cannot be read, or the models number their tokens differently.
     """
-    given = [
-        GivenAnswer(
-            _prompt(number, prompt).prompt,
-            text,
-            "stop",
-            Row("answers", number, {"prompt": prompt, "response": text}),
-        )
-        for number, (prompt, text) in enumerate(answers, 1)
-    ]
+    given = [_given(number, answer) for number, answer in enumerate(answers, 1)]
     return score_answers(given, Path(policy), Path(reference), Compute(device=device))
 
 
 def judge(
-    questions: Sequence[tuple[Ask, Sequence[str]]],
+    questions: Sequence[tuple[Ask, Sequence[str | Response]]],
     policy: str | Path,
     reference: str | Path,
     *,
@@ -136,7 +138,8 @@ def judge(
     """Label answers by the implicit reward: of each prompt's, the best against the worst.
 
     Args:
-        questions: each a prompt and two or more finished answers to it.
+        questions: each a prompt and two or more answers to it: finished texts, or what `sample`
+            gave for this prompt.
         policy: as for `score`.
         reference: as for `score`.
         beta: scale of the probability (SPA, Eq. 7); no label depends on it.
@@ -147,37 +150,74 @@ def judge(
         At most one pair a prompt, in order; `margin` is the difference of rewards, in nats.
 
     Raises:
-        InputError: as `score`.
+        InputError: as `score`, or a sampled answer is one to another prompt.
         ModelError: as `score`.
     """
-    flat = [(prompt, text) for prompt, texts in questions for text in texts]
+    flat = [
+        _asked(number, prompt, answer)
+        for number, (prompt, answers) in enumerate(questions, 1)
+        for answer in answers
+    ]
     rewards = iter([s.reward for s in score(flat, policy, reference, device=device)])
     pairs = []
-    for number, (prompt, texts) in enumerate(questions, 1):
-        own = [next(rewards) for _ in texts]
+    for number, (prompt, answers) in enumerate(questions, 1):
+        own = [next(rewards) for _ in answers]
         choice = best_against_worst(own, tie_band=tie_band) if len(own) > 1 else None
         if choice:
-            chosen, rejected = texts[choice.chosen], texts[choice.rejected]
+            chosen, rejected = answers[choice.chosen], answers[choice.rejected]
             asked = _prompt(number, prompt)
             pairs.append(_pair(asked, chosen, rejected, choice.margin, beta))
     return pairs
 
 
-def _pair(prompt: Prompt, chosen: str, rejected: str, margin: float, beta: float) -> JudgedPair:
+def _asked(number: int, prompt: Ask, answer: str | Response) -> tuple[Ask, str] | Response:
+    """An answer with the prompt that it answers; a sampled one knows its own."""
+    if isinstance(answer, str):
+        return prompt, answer
+    asked = _prompt(number, prompt)
+    if answer.prompt_id != asked.prompt_id:
+        row = Row("questions", number, {"response": answer.text})
+        row.fail("response", "found an answer sampled for another prompt", "one to this prompt")
+    return answer
+
+
+def _given(number: int, answer: tuple[Ask, str] | Response) -> GivenAnswer:
+    if isinstance(answer, Response):
+        row = Row("answers", number, {"response": answer.text})
+        return SampledAnswer(
+            answer.prompt, answer.text, answer.finish_reason, row, answer.token_ids
+        )
+    prompt, text = answer
+    row = Row("answers", number, {"prompt": prompt, "response": text})
+    return GivenAnswer(_prompt(number, prompt).prompt, text, "stop", row)
+
+
+def _pair(
+    prompt: Prompt, chosen: str | Response, rejected: str | Response, margin: float, beta: float
+) -> JudgedPair:
+    better, better_end, better_id = _facts(prompt, chosen)
+    worse, worse_end, worse_id = _facts(prompt, rejected)
     return JudgedPair(
-        pair_id=pair_hash(prompt.prompt, chosen, rejected),
+        pair_id=pair_hash(prompt.prompt, better, worse),
         prompt_id=prompt.prompt_id,
         prompt=prompt.prompt,
-        chosen=chosen,
-        rejected=rejected,
-        chosen_finish_reason="stop",
-        rejected_finish_reason="stop",
-        chosen_id=content_hash(prompt.prompt_id, chosen),
-        rejected_id=content_hash(prompt.prompt_id, rejected),
+        chosen=better,
+        rejected=worse,
+        chosen_finish_reason=better_end,
+        rejected_finish_reason=worse_end,
+        chosen_id=better_id,
+        rejected_id=worse_id,
         margin=margin,
         probability=preference_probability(margin, beta=beta),
         method="implicit",
     )
+
+
+def _facts(prompt: Prompt, answer: str | Response) -> tuple[str, FinishReason, str]:
+    """An answer's text, how it ended, and its id."""
+    if isinstance(answer, Response):
+        return answer.text, answer.finish_reason, answer.response_id
+    return answer, "stop", content_hash(prompt.prompt_id, answer)
 
 
 def _prompt(number: int, prompt: Ask) -> Prompt:

@@ -35,7 +35,7 @@ class Split(Section):
     source: str | None = None
     """Preference pairs: a file, a folder of files, or a Hub dataset `org/name@revision`."""
     prompts: str | None = None
-    """More prompts without labels (JSON Lines with `prompt`); none by default."""
+    """More prompts without labels: rows with `prompt`, in any of `source`'s formats, or none."""
     instructions: str | None = None
     """An instruction set for test in place of own prompts: a file or Hub dataset with
     `instruction` or `prompt`, such as AlpacaEval's; its first `test` are taken, in order."""

@@ -65,7 +65,7 @@ def run(arguments: list[str] | None = None) -> None:
 
     app = typer.Typer(
         help="Align a language model from a few preference labels (SPA, arXiv:2406.04412).",
-        epilog="`dvc repro` runs all stages in order; each command below is one of them.",
+        epilog="`dvc repro` runs the stages of the pipeline in order; the tools stand beside it.",
         no_args_is_help=True,
         pretty_exceptions_show_locals=False,
         add_completion=False,

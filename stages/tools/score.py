@@ -6,7 +6,10 @@ from typing import Annotated
 import typer
 
 File = Annotated[
-    Path, typer.Argument(help="JSON Lines or Parquet: `prompt` (text or messages), `response`.")
+    Path,
+    typer.Argument(
+        help="`prompt` (text or messages) and `response`: JSON Lines, JSON, CSV or Parquet."
+    ),
 ]
 Policy = Annotated[Path, typer.Option(help="Folder of the model whose reward is asked for.")]
 Reference = Annotated[Path, typer.Option(help="Folder of the model it is compared with.")]

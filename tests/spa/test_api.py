@@ -4,10 +4,12 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 import spa
+from spa.api import Ask
 from spa.compute import Compute
 from spa.errors import InputError
 from spa.scoring import response_logps
@@ -26,10 +28,10 @@ def test_importing_loads_nothing_heavy() -> None:
 
 
 def test_sampled_answers_score_as_they_were_sampled(tiny_folder: Path, other_folder: Path) -> None:
-    arguments = {"samples": 3, "max_new_tokens": 8, "seed": 5, "device": "cpu"}
-    answers = spa.sample([ASK, "What is salt?"], tiny_folder, **arguments)  # type: ignore[arg-type]
+    arguments: dict[str, Any] = {"samples": 3, "max_new_tokens": 8, "seed": 5, "device": "cpu"}
+    answers = spa.sample([ASK, "What is salt?"], tiny_folder, **arguments)
     assert [a.prompt[0]["content"] for a in answers] == [ASK] * 3 + ["What is salt?"] * 3
-    again = spa.sample([ASK, "What is salt?"], tiny_folder, **arguments)  # type: ignore[arg-type]
+    again = spa.sample([ASK, "What is salt?"], tiny_folder, **arguments)
     assert again == answers
     policy = spa.load_policy(tiny_folder, device="cpu")
     read = response_logps(policy, answers, token_budget=Compute().score_tokens)
@@ -49,12 +51,31 @@ def test_the_label_follows_the_reward(tiny_folder: Path, other_folder: Path) -> 
     assert spa.judge([(ASK, TEXTS[:1])], tiny_folder, other_folder, device="cpu") == []
 
 
+def test_sampled_answers_are_read_by_their_own_tokens_and_cut_ones_without_an_end(
+    tiny_folder: Path, other_folder: Path
+) -> None:
+    answers = spa.sample([ASK], tiny_folder, samples=4, max_new_tokens=4, seed=5, device="cpu")
+    cut = [answer for answer in answers if answer.finish_reason == "length"]
+    assert cut
+    scores = spa.score(answers, tiny_folder, other_folder, device="cpu")
+    assert [s.tokens for s in scores] == [len(a.token_ids) for a in answers]
+    assert [s.policy_logp for s in scores] == pytest.approx([a.logprob for a in answers], abs=1e-4)
+    [as_text] = spa.score([(ASK, cut[0].text)], tiny_folder, other_folder, device="cpu")
+    assert as_text.tokens > len(cut[0].token_ids)
+    [pair] = spa.judge([(ASK, answers)], tiny_folder, other_folder, device="cpu")
+    best = max(range(4), key=lambda i: scores[i].reward)
+    assert pair.chosen_id == answers[best].response_id
+    assert pair.chosen_finish_reason == answers[best].finish_reason
+    with pytest.raises(InputError, match=r"questions, row 1, .* another prompt"):
+        spa.judge([("What is salt?", answers)], tiny_folder, other_folder, device="cpu")
+
+
 def test_messages_are_prompts_too_and_bad_ones_are_named(
     tiny_folder: Path, other_folder: Path
 ) -> None:
     turns = [{"role": "user", "content": ASK}]  # as a caller writes it, without a type of ours
-    asked = [(ASK, "Yeast."), (turns, "Yeast."), (tuple(turns), "Yeast.")]
-    one, two, three = spa.score(asked, tiny_folder, other_folder)
+    asked: list[Ask] = [ASK, turns, tuple(turns)]
+    one, two, three = spa.score([(ask, "Yeast.") for ask in asked], tiny_folder, other_folder)
     assert two == three
     assert one.tokens == two.tokens
     assert one.reward == pytest.approx(two.reward, abs=1e-4)
@@ -75,7 +96,7 @@ def test_the_example_of_the_page_runs(
     pair = {"prompt": ASK, "chosen": TEXTS[0], "rejected": TEXTS[1]}
     (tmp_path / "pairs.jsonl").write_text(json.dumps(pair) + "\n")
     monkeypatch.chdir(tmp_path)
-    names: dict[str, object] = {}
+    names: dict[str, Any] = {}
     exec(code.replace("samples=4", "samples=4, max_new_tokens=6"), names)
-    assert len(names["pairs"]) == 1  # type: ignore[arg-type]
-    assert len(names["answers"]) == 4  # type: ignore[arg-type]
+    assert len(names["pairs"]) == 1
+    assert len(names["answers"]) == 4

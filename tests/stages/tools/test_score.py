@@ -197,6 +197,13 @@ def test_faults_name_file_row_and_field_and_keep_what_was_there(
     assert (tmp_path / "out" / "scored.parquet").read_bytes() == b"mine"
 
 
+def test_a_folder_that_is_not_there_is_named(tiny_folder: Path, score: Score) -> None:
+    for models in ((Path("nope"), tiny_folder), (tiny_folder, Path("nope"))):
+        done = score(ROWS, *models)
+        assert done.code == 1
+        assert done.error == "error: nope: found no such folder; wanted one that holds a model\n"
+
+
 def test_models_of_two_vocabularies_are_refused(
     score: Score, tmp_path: Path, tiny_folder: Path, other_folder: Path
 ) -> None:
