@@ -1,6 +1,7 @@
 """The picture and the table of the architecture page are the pipeline that dvc.yaml has."""
 
 import re
+import tomllib
 from itertools import pairwise, product
 from pathlib import Path
 
@@ -70,3 +71,19 @@ def test_the_drawing_on_the_site_is_of_the_picture() -> None:
     stages = {name for pair in _picture().items() for name in (pair[0], *pair[1])} - {"raw"}
     assert len(stages) > 12
     assert [name for name in sorted(stages) if f">{name}" not in drawn] == []
+
+
+def test_every_file_has_a_layer_and_the_page_shows_the_layers_that_are_checked() -> None:
+    settings = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    [layers] = (
+        contract["layers"]
+        for contract in settings["tool"]["importlinter"]["contracts"]
+        if contract["type"] == "layers"
+    )
+    checked = [{name.strip().removeprefix("spa.") for name in row.split(":")} for row in layers]
+    there = {p.stem for p in (ROOT / "spa").iterdir() if p.suffix == ".py" or p.is_dir()}
+    assert set().union(*checked) == there - {"__init__", "__pycache__"} | {"stages"}
+    shown = [set[str]() for _ in layers]
+    for number, names in re.findall(r"^\| (\d+) \| (.+?) \|", PAGE, re.MULTILINE):
+        shown[int(number)] |= {name.strip("/") for name in re.findall(r"`([\w/]+)`", names)}
+    assert shown == checked[::-1]
