@@ -9,7 +9,7 @@ benchmarks/results/controlled_further.jsonl.
 
 import argparse
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import study
@@ -27,7 +27,7 @@ from spa.logprobs import score
 from spa.models import Policy, choose_generate_batch, load_policy
 from spa.param_files import load_compute, load_params
 from spa.params import Params
-from spa.records import Prompt
+from spa.records import Message, Prompt
 from spa.tables import read_table
 
 RESULTS = study.ROOT / "benchmarks" / "results" / "controlled_further.jsonl"
@@ -103,7 +103,7 @@ def _sequence(encoder: Encoder, prompt: Any, row: Mapping[str, Any]) -> Any:
 
 def _asked(rubric: str, prompt: Prompt) -> Prompt:
     asked = SYSTEM.partition(". ")[0] + ". " + ASKED[rubric]
-    turns = [
+    turns: list[Message] = [
         {**turn, "content": asked} if turn["role"] == "system" else turn for turn in prompt.prompt
     ]
     return Prompt(prompt_id=prompt.prompt_id, prompt=turns)
@@ -145,10 +145,11 @@ def _cells(own: Sequence[dict[str, Any]], known: Mapping[tuple[str, int], Any]) 
         (asked, trained("base")),
     )  # fmt: skip
     cells = [study.percent(study.over_seeds(_minus(*gap))[0]) for gap in gaps]
-    for read in (
+    health: tuple[Callable[[Any], float], ...] = (
         lambda policy: policy["nats_per_token"],
         lambda policy: policy["long"]["distinct_2"],
-    ):
+    )
+    for read in health:
         means = [sum(read(row["policies"][n]) for row in own) / len(own) for n in POLICIES]
         cells.append(", ".join(f"{mean:.2f}" for mean in means))
     return cells

@@ -57,7 +57,7 @@ def _judged(layout: Layout) -> Row:
     pools = {name: read_table(layout.pool(name), Pair) for name in ("seed", "gold")}
     base = _margins(layout, "base", [*pools["seed"], *pools["gold"]])
     rounds = {name: _margins(layout, name, pools["gold"]) for name in POLICIES}
-    rows = {
+    rows: dict[str, list[Row]] = {
         name: [
             {
                 "pair_id": pair.pair_id,

@@ -170,8 +170,8 @@ def _pools(layout: Layout, params: Params, _: str) -> None:
     for name, questions in pools.rounds.items():
         write_table(layout.earlier(name), earlier, Prompt)
         earlier = [*earlier, *questions]
-    for name in (0, "gold"):
-        write_table(layout.flagged(name), [], FlaggedSeedPair)
+    for pairs in (0, "gold"):
+        write_table(layout.flagged(pairs), [], FlaggedSeedPair)
     write_json(layout.flipped_seed, [])
     write_json(layout.reference_outputs, [])
 
@@ -278,7 +278,7 @@ def _evaluation(layout: Layout, params: Params, name: str) -> None:
         for row in read_table(layout.pool(pool), Prompt)
     ]
     tested = [own for own in outputs if own["dataset"] == "test"]
-    rows = [
+    rows: list[dict[str, Any]] = [
         {"dataset": "test", "prompt_id": own["prompt_id"], "output_1": "Another answer.",
          "output_2": own["output"], "generator_2": name, "preference": 1 + n % 2}
         for n, own in enumerate(tested)

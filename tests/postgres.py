@@ -7,6 +7,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -18,7 +19,7 @@ def postgres() -> Iterator[str]:
     It refuses to run as root; nobody runs it then.
     """
     binaries = _binaries()
-    owner = {"user": "nobody"} if os.geteuid() == 0 else {}
+    owner: dict[str, Any] = {"user": "nobody"} if os.geteuid() == 0 else {}
     with tempfile.TemporaryDirectory(dir="/tmp") as name:  # sockets have short paths
         folder = Path(name)
         if owner:

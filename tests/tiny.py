@@ -1,10 +1,16 @@
 """A model small enough to train in a test, and real in every other way."""
 
 from pathlib import Path
+from typing import Any
 
 import torch
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
-from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
+from transformers import (
+    LlamaConfig,
+    LlamaForCausalLM,
+    LlamaForSequenceClassification,
+    PreTrainedTokenizerFast,
+)
 
 TEMPLATE = (
     "{% for m in messages %}<|im_start|>{{ m['role'] }}\n{{ m['content'] }}<|im_end|>\n{% endfor %}"
@@ -30,7 +36,8 @@ def make_tokenizer() -> PreTrainedTokenizerFast:
         show_progress=False,
     )
     tokenizer.train_from_iterator(SENTENCES, trainer)
-    fast = PreTrainedTokenizerFast(
+    kind: Any = PreTrainedTokenizerFast  # which has no types
+    fast: PreTrainedTokenizerFast = kind(
         tokenizer_object=tokenizer,
         bos_token="<|im_start|>",
         eos_token="<|im_end|>",
@@ -62,5 +69,25 @@ def write_tiny_model(folder: Path, *, seed: int, scale: float = 0.3, heads: int 
         tie_word_embeddings=True,
     )
     LlamaForCausalLM(config).save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    return folder
+
+
+def write_reward_model(folder: Path, *, outputs: int = 1) -> Path:
+    """Write a random Llama of two layers that rates a conversation, with `outputs` numbers."""
+    tokenizer = make_tokenizer()
+    torch.manual_seed(5)
+    config = LlamaConfig(
+        vocab_size=len(tokenizer),
+        hidden_size=32,
+        intermediate_size=64,
+        num_hidden_layers=2,
+        num_attention_heads=4,
+        initializer_range=0.3,
+        pad_token_id=tokenizer.pad_token_id,
+    )
+    config.num_labels = outputs
+    kind: Any = LlamaForSequenceClassification  # which has no types
+    kind(config).save_pretrained(folder)
     tokenizer.save_pretrained(folder)
     return folder

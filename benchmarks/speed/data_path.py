@@ -10,6 +10,7 @@ import os
 import tempfile
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -75,9 +76,9 @@ def _run(layout: Layout) -> dict[str, float]:
     params = load_params(layout.params)
     rounds = [int(name) for name in params.rounds]
     seconds = {"split": _timed(split.main)}
-    seconds["judge"] = sum(_timed(lambda n=n: judge(layout, params, str(n))) for n in rounds)
-    seconds["filter"] = sum(_timed(lambda n=n: filter.main(n)) for n in rounds)
-    seconds["calibrate"] = sum(_timed(lambda n=n: calibrate.main(n)) for n in rounds)
+    seconds["judge"] = sum(_timed(partial(judge, layout, params, str(n))) for n in rounds)
+    seconds["filter"] = sum(_timed(partial(filter.main, n)) for n in rounds)
+    seconds["calibrate"] = sum(_timed(partial(calibrate.main, n)) for n in rounds)
     for name in ("base", "0", *map(str, rounds), "rival"):
         _evaluation(layout, name)
     seconds["report"] = _timed(report.main)
@@ -98,7 +99,7 @@ def _timed(work: Callable[[], Any]) -> float:
 def _evaluation(layout: Layout, name: str) -> None:
     """What the report wants of a policy; models would have made it."""
     own = {"n": 8, "win_rate": 0.5, "win_rate_low": 0.4, "win_rate_high": 0.6}
-    figures = {
+    figures: dict[str, Any] = {
         "round": name, "annotator": "rubric", "against": "base", "heldout_accuracy": None,
         "kl_to_base": 1.0, "gold_reward": 0.5, "mean_tokens": 40.0, "mean_words": 30.0,
         "finished": 0.5, "development": {"n": 4, "win_rate": 0.5}, "annotators": {"rubric": own},

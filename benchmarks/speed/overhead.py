@@ -110,7 +110,8 @@ def stage_seconds(run: Path) -> float:
     client = MlflowClient(f"sqlite:///{run.resolve() / 'mlflow.db'}")
     experiments = [experiment.experiment_id for experiment in client.search_experiments()]
     runs = client.search_runs(experiments, "tags.`mlflow.parentRunId` != ''")
-    return sum((r.info.end_time - r.info.start_time) / 1000 for r in runs if r.info.end_time)
+    ended = [run.info for run in runs if run.info.end_time]
+    return float(sum((run.end_time - run.start_time) / 1000 for run in ended))
 
 
 @contextmanager

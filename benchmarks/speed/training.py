@@ -194,7 +194,7 @@ def make_peer(
     from datasets import Dataset
     from trl import DPOConfig, DPOTrainer
 
-    class Peer(DPOTrainer):  # type: ignore[misc]
+    class Peer(DPOTrainer):
         pass_seconds = 0.0
 
         def _prepare_dataset(self, dataset: Any, *_: Any) -> Any:
@@ -214,7 +214,7 @@ def make_peer(
         }
         for pair in pairs
     ]
-    arguments = {
+    arguments: dict[str, Any] = {
         "output_dir": scratch, "use_cpu": True, "bf16": False, "gradient_checkpointing": False,
         "activation_checkpointing": False, "train_sampling_strategy": "sequential",
         "report_to": [], "save_strategy": "no", "logging_steps": 1, "disable_tqdm": True,

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 import rounds_picture
 from matplotlib.figure import Figure
@@ -22,7 +23,8 @@ def test_lines_are_win_rates_by_round_and_thick_ones_their_mean() -> None:
     assert [len(pipelines) for pipelines in rows] == [6, 2, 4, 6, 6]
     axes = Figure().subplots()
     rounds_picture.draw_study(axes, rows[1])
-    shown = [list(line.get_ydata()) for line in axes.lines if len(line.get_ydata()) == 3]
+    lines = [np.asarray(line.get_ydata()).tolist() for line in axes.lines]
+    shown = [line for line in lines if len(line) == 3]
     assert shown[0] == pytest.approx([54.25, 68.75, 71.5])
     assert shown[1] == pytest.approx([59.0, 65.75, 64.75])
     assert shown[2] == pytest.approx([56.625, 67.25, 68.125])

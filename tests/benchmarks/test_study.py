@@ -11,7 +11,7 @@ import yaml
 from spa.annotation.annotator import Answer
 from spa.annotation.rubric_annotator import load_rubric
 from spa.params import Rubric
-from spa.records import Message
+from spa.records import FinishReason, Message
 
 ROOT = Path(__file__).parents[2]
 QUESTION: list[Message] = [{"role": "user", "content": "Why does bread rise?"}]
@@ -22,9 +22,9 @@ HARD = (
 )
 
 
-def _score(rubric: str, text: str, finish: str = "stop") -> float:
+def _score(rubric: str, text: str, finish: FinishReason = "stop") -> float:
     annotator = load_rubric(Rubric(file=f"benchmarks/rubrics/{rubric}.py", function="score"), ROOT)
-    return annotator.rate([(QUESTION, Answer(text, finish))])[0]  # type: ignore[arg-type]
+    return annotator.rate([(QUESTION, Answer(text, finish))])[0]
 
 
 def test_merging_changes_nested_keys_and_neither_argument() -> None:

@@ -42,7 +42,7 @@ def _pass(together: Distribution, own: float) -> list[float]:
     with warnings.catch_warnings():
         warnings.simplefilter("error", FutureWarning)
         placed, _ = together.place(model, lambda weights: torch.optim.SGD(weights, lr=1.0))
-    model.own.fill_(own)
+    model.get_buffer("own").fill_(own)
     placed(torch.ones(1, 1))
     return [buffer.item() for buffer in model.buffers()]
 

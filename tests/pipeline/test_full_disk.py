@@ -27,8 +27,8 @@ def library(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """failing_writes.c, ready to be preloaded."""
     library = tmp_path_factory.mktemp("library") / "failing_writes.so"
     source = Path(__file__).with_name("failing_writes.c")
-    command = ["cc", "-shared", "-fPIC", "-O1", "-Wall", "-Werror", "-o", library, source, "-ldl"]
-    subprocess.run(command, check=True)
+    command = ["cc", "-shared", "-fPIC", "-O1", "-Wall", "-Werror", "-o"]
+    subprocess.run([*command, library, source, "-ldl"], check=True)
     return library
 
 

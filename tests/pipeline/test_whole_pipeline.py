@@ -76,8 +76,8 @@ def test_every_promised_file_is_there(done: Layout) -> None:
     assert set(summary["panel"]["null_win_rate"]) == {"rubric"}
     assert list(summary["health"]) == ["0", "1", "2"]
     page = (done.report / "index.html").read_text(encoding="utf-8")
-    for round in (1, 2):
-        pairs = sorted(pair.pair_id for pair in read_table(done.kept(round), JudgedPair))
+    for number in (1, 2):
+        pairs = sorted(pair.pair_id for pair in read_table(done.kept(number), JudgedPair))
         assert all(f"spa lineage {name}" in page for name in pairs[:4])
 
 

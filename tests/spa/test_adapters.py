@@ -45,14 +45,15 @@ def _train(
         load_reference=reference or (lambda: pytest.fail("a second model was asked for")),
         token_budget=256,
         micro_pairs=4,
-        checkpoints=checkpoints and Checkpoints(checkpoints, "this", seconds=0),
+        checkpoints=Checkpoints(checkpoints, "this", seconds=0) if checkpoints else None,
     )
     return policy, trainer.train(_pairs(), on_step)
 
 
 def _logits(model: Any) -> torch.Tensor:
     with torch.no_grad():
-        return model(torch.tensor([[5, 6, 7, 8, 9]])).logits  # type: ignore[no-any-return]
+        logits: torch.Tensor = model(torch.tensor([[5, 6, 7, 8, 9]])).logits
+    return logits
 
 
 def test_an_adapter_changes_nothing_until_it_is_trained_and_off_it_is_the_model(

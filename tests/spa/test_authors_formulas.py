@@ -24,10 +24,10 @@ from spa.training import Trainer
 from tests.spa.test_training import _pairs
 
 BETA, ALPHA, SHARE, WINDOW, MIX = 0.1, 0.1, 0.1, 50, 1.5
-SETTINGS = Train(
-    beta=BETA, alpha=ALPHA, noise_share=SHARE, noise_window=WINDOW, warmup_gate=0.35,
-    batch_size=4, epochs=1, learning_rate=1e-30, **{"lambda": MIX - 1},
-)  # fmt: skip
+SETTINGS = Train.model_validate({
+    "beta": BETA, "alpha": ALPHA, "noise_share": SHARE, "noise_window": WINDOW, "warmup_gate": 0.35,
+    "batch_size": 4, "epochs": 1, "learning_rate": 1e-30, "lambda": MIX - 1,
+})  # fmt: skip
 COUNT, SEED = 160, 7
 
 
@@ -61,7 +61,8 @@ class _Authors:
             ours, theirs = (_logits(model, sequence) for model in self._models)
             mixed = MIX * ours + (1 - MIX) * theirs
             answer = list(sequence.answer)
-            found.append(tuple(_answer_logp(logits, answer) for logits in (ours, theirs, mixed)))
+            one, two, both = (_answer_logp(logits, answer) for logits in (ours, theirs, mixed))
+            found.append((one, two, both))
         return found
 
     def step(self, pair: TokenPair, tau: float | None, gate: bool) -> tuple[float, float, bool]:
@@ -110,7 +111,9 @@ def test_losses_and_flags_of_a_run_equal_the_authors_formulas(
 ) -> None:
     pairs = _pairs(COUNT)
     authors = _Authors(tiny_folder, other_folder, pairs)
-    plan, seen, wanted = make_plan(COUNT, SETTINGS), [], []
+    plan = make_plan(COUNT, SETTINGS)
+    seen: list[float] = []
+    wanted: list[tuple[float, float, bool]] = []
     assert (plan.look, plan.gate) == (1, 14)
     for step, places in enumerate(make_batches(COUNT, SETTINGS, seed=SEED, round=1)):
         tau = _tau(seen)

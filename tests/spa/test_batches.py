@@ -116,7 +116,7 @@ def test_what_is_read_once_changes_neither_scores_nor_gradients(
             total = (
                 total + batch.sums(token_logprobs(answer_logits(model, batch), batch.targets)).sum()
             )
-        total.backward()
+        torch.autograd.backward(total)
         gradients.append((total.detach(), [p.grad for p in model.parameters()]))
     assert_close(gradients[0][0], gradients[1][0])
     for shared, alone in zip(gradients[0][1], gradients[1][1], strict=True):
@@ -125,7 +125,8 @@ def test_what_is_read_once_changes_neither_scores_nor_gradients(
 
 def _random(kind: str, **settings: Any) -> Any:
     torch.manual_seed(0)
-    return AutoModelForCausalLM.from_config(AutoConfig.for_model(kind, **settings)).eval()
+    make: Any = AutoModelForCausalLM.from_config
+    return make(AutoConfig.for_model(kind, **settings)).eval()
 
 
 def _state_space() -> Any:

@@ -1,14 +1,18 @@
 """Calibration: who is right how often and how surely, by hand."""
 
 import math
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from spa.annotation.rubric import rubric_score
-from spa.annotation.rubric_annotator import RubricAnnotator
+from spa.annotation.rubric_annotator import load_rubric
 from spa.calibration import calibrate, correct, seed_noise, summarise
+from spa.params import Rubric
 from spa.records import JudgedPair, Message, Response, Score, TrainingRow
+
+RUBRIC = load_rubric(Rubric(), Path(__file__).parents[2])
 
 
 def _row(number: int, gold: float, judge: float, likelihood: float, length: int) -> dict[str, Any]:
@@ -66,7 +70,7 @@ def test_pairs_without_a_finite_margin_are_left_out_and_counted() -> None:
                  token_logprobs=[-1.0, -0.5, -0.5])
         for n in range(3)
     ]  # fmt: skip
-    rows = calibrate(pairs, scores, answers, RubricAnnotator(rubric_score))
+    rows = calibrate(pairs, scores, answers, RUBRIC)
     assert [row["pair_id"] for row in rows] == ["0"]
     figures = summarise(rows, seed=1, method="implicit", prompts=5, non_finite=2)
     assert (figures["pairs"], figures["non_finite"]) == (1, 2)
@@ -158,14 +162,13 @@ def test_the_detectors_last_look_at_a_pair_counts() -> None:
         for step, confidence, threshold, flagged in (
             (0, 0.5, None, False), (1, 0.6, 0.5, False), (2, 0.4, 0.5, True))
     ]  # fmt: skip
-    annotator = RubricAnnotator(rubric_score)
-    [row] = calibrate([pair], scores, responses, annotator, log)
+    [row] = calibrate([pair], scores, responses, RUBRIC, log)
     ease = rubric_score(PROMPT[-1]["content"], texts[0], "stop")
     assert row == {
         "pair_id": "a", "prompt_id": "q", "gold": 1.0, "gap": ease, "judge": 1.0,
         "likelihood": -1.0, "length": -1, "confidence": 0.4, "flagged": True,
     }  # fmt: skip
-    [unseen] = calibrate([pair], scores, responses, annotator, log[:1])
+    [unseen] = calibrate([pair], scores, responses, RUBRIC, log[:1])
     assert (unseen["confidence"], unseen["flagged"]) == (None, None)
 
 

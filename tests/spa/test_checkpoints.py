@@ -49,7 +49,7 @@ def _train(
         round=1,
         load_reference=lambda: load_policy(folder, compute).model,
         token_budget=256,
-        checkpoints=checkpoints and Checkpoints(checkpoints, identity, seconds=0),
+        checkpoints=Checkpoints(checkpoints, identity, seconds=0) if checkpoints else None,
     )
     return policy, trainer.train(_pairs(), on_step)
 

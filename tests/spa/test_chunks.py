@@ -1,14 +1,16 @@
 """Finished chunks are given back, others made; nothing damaged or foreign is taken."""
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 
-from spa.chunks import Chunks, surroundings
+from spa.chunks import Chunks, T, surroundings
 from spa.compute import Compute
 from spa.encoding import TokenSequence
-from spa.generation.engine import Request
+from spa.generation.engine import Completion, Request
 from spa.generation.transformers_engine import TransformersEngine
 from spa.logprobs import score
 from spa.models import Policy, load_policy
@@ -74,8 +76,8 @@ class _KilledAfter:
     def __init__(self, policy: Policy, count: int) -> None:
         self._keep, self._left = policy.keep, count
 
-    def __call__(self, work, make):  # type: ignore[no-untyped-def]
-        def counted():  # type: ignore[no-untyped-def]
+    def __call__(self, work: Any, make: Callable[[], T]) -> T:
+        def counted() -> T:
             if self._left == 0:
                 raise Killed
             self._left -= 1
@@ -97,7 +99,7 @@ def test_sampling_goes_on_where_it_was_killed(tmp_path: Path, tiny_folder: Path)
     undisturbed, killed, again = _policies(tiny_folder, Chunks(tmp_path, "code"))
     requests = [Request([2 + i, 5, 9], seed=i) for i in range(12)]
 
-    def complete(policy: Policy):  # type: ignore[no-untyped-def]
+    def complete(policy: Policy) -> list[Completion]:
         engine = TransformersEngine(policy, temperature=1.0, max_new_tokens=6, batch=4)
         return engine.complete(requests)
 

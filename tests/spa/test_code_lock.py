@@ -25,7 +25,8 @@ def test_a_list_has_every_file_that_the_stage_depends_on() -> None:
     stages = yaml.safe_load((ROOT / "dvc.yaml").read_text(encoding="utf-8"))["stages"]
     lists = code_lists()
     assert list(lists) == list(stages)
-    base = dict(reversed(line.split("  ")) for line in lists["base"].splitlines())
+    lines = [line.split("  ") for line in lists["base"].splitlines()]
+    base = {file: digest for digest, file in lines}
     assert list(base) == ["spa/encoding.py", "spa/models.py", "spa/sources.py", "stages/base.py"]
     for file, digest in base.items():
         assert digest == hashlib.sha256((ROOT / file).read_bytes()).hexdigest()

@@ -64,7 +64,7 @@ def test_curves_are_means_over_each_steps_pairs() -> None:
 
 
 def test_a_round_without_pairs_has_an_empty_digest() -> None:
-    empty = {"step": [], "loss": [], "margin": [], "reward_accuracy": []}
+    empty: dict[str, list[float]] = {"step": [], "loss": [], "margin": [], "reward_accuracy": []}
     assert digest([], [], {}, []) == {
         "kept": 0, "flagged": 0, "pairs": [], "reasons": {}, "curves": empty,
     }  # fmt: skip

@@ -8,7 +8,7 @@ import pytest
 from spa.encoding import Encoder, render
 from spa.errors import ModelError
 from spa.models import Policy
-from spa.records import Message
+from spa.records import FinishReason, Message
 from tests.tiny import make_tokenizer
 
 TURNS: list[Message] = [
@@ -30,8 +30,9 @@ def test_prompt_and_answer_together_are_the_template_of_the_whole(tiny: Policy) 
 
 def test_a_finished_answer_has_one_end_of_turn_and_a_cut_one_none(tiny: Policy) -> None:
     encoder = tiny.encoder
-    for reason, count in (("stop", 1), ("length", 0)):
-        ids = encoder.answer("Yeast makes gas.", reason)  # type: ignore[arg-type]
+    counts: dict[FinishReason, int] = {"stop": 1, "length": 0}
+    for reason, count in counts.items():
+        ids = encoder.answer("Yeast makes gas.", reason)
         assert ids.count(encoder.end_of_turn) == count
     assert encoder.answer("", "stop") == [encoder.end_of_turn]
 

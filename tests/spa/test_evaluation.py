@@ -122,7 +122,7 @@ def test_a_discrete_win_rate_counts_wins_and_ties() -> None:
 
 
 def test_an_annotator_that_names_no_better_answer_has_no_win_rate() -> None:
-    rows = {
+    rows: dict[str, list[dict[str, Any]]] = {
         "a": [{"dataset": "test", "preference": 2.0}],
         "b": [{"dataset": "test", "preference": None}],
     }
@@ -150,7 +150,8 @@ def test_annotators_stand_beside_each_other_with_their_agreement() -> None:
 def test_a_judge_of_length_is_gameable_and_the_rubric_is_not() -> None:
     base = [_output("test", "Short."), _output("test", GOOD), _output("test", "Also short.")]
     gamed = null_win_rate(base, _Longer(), seed=0)
-    assert (gamed["win_rate"], gamed["n"]) == (pytest.approx(2 / 3), 3)
+    assert gamed["win_rate"] == pytest.approx(2 / 3)
+    assert gamed["n"] == 3
     fair = null_win_rate(base, RubricAnnotator(lambda q, a, f: "yeast" in a), seed=0)
     assert fair["win_rate"] == pytest.approx((0.5 + 0 + 0.5) / 3)
 

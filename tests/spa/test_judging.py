@@ -3,13 +3,14 @@
 import math
 import random
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from spa.annotation.annotator import Comparison
 from spa.annotation.rubric import rubric_score
-from spa.annotation.rubric_annotator import RubricAnnotator
+from spa.annotation.rubric_annotator import load_rubric
 from spa.checks import run_checks
 from spa.contract import DEFAULT_CHECKS
 from spa.judging import (
@@ -20,7 +21,7 @@ from spa.judging import (
     make_scores,
     ratings,
 )
-from spa.params import Judge
+from spa.params import Judge, Rubric
 from spa.records import JudgedPair, Response, Score, content_hash, prompt_hash
 
 POLICY = [-10.0, -12.0, -9.0]
@@ -149,7 +150,8 @@ def test_auto_balances_the_pairs_that_are_made_of_a_random_other_answer_too() ->
 def test_the_rubric_judges_each_answer_by_itself() -> None:
     responses = _responses()
     expected = [rubric_score(r.prompt[-1]["content"], r.text, "stop") for r in responses]
-    assert ratings(responses, RubricAnnotator(rubric_score)) == expected
+    rubric = load_rubric(Rubric(), Path(__file__).parents[2])
+    assert ratings(responses, rubric) == expected
 
 
 class _Likes:

@@ -89,7 +89,8 @@ def _reward(layout: Layout, told: dict[str, Any], answer: dict[str, Any]) -> flo
         prompt = policy.encoder.prompt(told["prompt"]["messages"])
         rows = score(policy.model, [TokenSequence(prompt, answer["token_ids"])], token_budget=999)
         sums.append(math.fsum(rows[0]))
-    return sums[0] - sums[1] - told["judge"]["length_penalty"] * len(answer["text"])
+    penalty: float = told["judge"]["length_penalty"] * len(answer["text"])
+    return sums[0] - sums[1] - penalty
 
 
 def test_a_self_labelled_pair_is_traced_from_raw_row_to_evaluation(run: Layout) -> None:

@@ -39,8 +39,7 @@ def test_batch_size_and_padding_change_nothing(tiny: Policy, budget: int) -> Non
 
 
 def test_order_changes_nothing(tiny: Policy) -> None:
-    one, two = sequences(), answers_to_one()
-    asked = [s for both in zip(one, two, strict=False) for s in both]
+    asked = [s for both in zip(sequences(), answers_to_one(), strict=False) for s in both]
     forward = score(tiny.model, asked, token_budget=64)
     backward = score(tiny.model, asked[::-1], token_budget=64)[::-1]
     for one, other in zip(forward, backward, strict=True):

@@ -193,7 +193,8 @@ def test_memory_that_runs_out_in_a_later_step_leaves_the_checkpoint_before_it(
 ) -> None:
     """A step half done cannot be taken again; the training that goes on ends the same."""
     whole, log = _train(tiny_folder)
-    step, steps = torch.optim.AdamW.step, []
+    step = torch.optim.AdamW.step
+    steps: list[None] = []
 
     def limited(self: Any, *more: Any) -> Any:
         steps.append(None)

@@ -16,9 +16,10 @@ from spa.generation.engine import Request
 from spa.generation.transformers_engine import TransformersEngine
 from spa.logprobs import score
 from spa.models import load_encoder, load_policy, save_policy
+from spa.records import Message
 
 CPU = Compute(device="cpu")
-ASKED = [{"role": "user", "content": "Why does bread rise?"}]
+ASKED: list[Message] = [{"role": "user", "content": "Why does bread rise?"}]
 
 
 def _without(source: Path, target: Path, *tokens: str) -> Path:
@@ -41,8 +42,8 @@ def test_what_a_tokenizer_does_not_name_changes_nothing(
 ) -> None:
     whole = load_policy(tiny_folder, CPU)
     bare = load_policy(_without(tiny_folder, tmp_path / "bare", *tokens), CPU)
-    prompt = whole.encoder.prompt(ASKED)  # type: ignore[arg-type]
-    assert bare.encoder.prompt(ASKED) == prompt  # type: ignore[arg-type]
+    prompt = whole.encoder.prompt(ASKED)
+    assert bare.encoder.prompt(ASKED) == prompt
     assert bare.encoder.answer("Yeast.", "stop") == whole.encoder.answer("Yeast.", "stop")
     requests = [Request(prompt, seed) for seed in range(6)]
     answers = [
@@ -88,4 +89,4 @@ def test_a_bad_template_is_one_clear_error(
     folder = Path(shutil.copytree(tiny_folder, tmp_path / "bad"))
     (folder / "chat_template.jinja").write_text(template, encoding="utf-8")
     with pytest.raises(SpaError, match="template"):
-        load_encoder(folder).prompt(ASKED)  # type: ignore[arg-type]
+        load_encoder(folder).prompt(ASKED)

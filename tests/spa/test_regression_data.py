@@ -1,6 +1,7 @@
 """The data of AlpacaEval's length control is looked at before it is used."""
 
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
@@ -50,7 +51,7 @@ def test_regression_data_that_lacks_something_is_named(tmp_path: Path) -> None:
     ],
 )
 def test_regression_data_that_lacks_a_value_is_named(
-    tmp_path: Path, row: int, field: str, value: object, message: str
+    tmp_path: Path, row: int, field: str, value: Any, message: str
 ) -> None:
     file = _data(tmp_path / "df.csv", 8)
     frame = pd.read_csv(file).astype(object)

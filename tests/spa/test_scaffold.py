@@ -81,7 +81,8 @@ def test_git_sees_what_is_written_and_not_what_stages_write(tmp_path: Path) -> N
         return done.stdout.splitlines()
 
     assert ignored(made.written) == []
-    cached, plain = [], []
+    cached: list[str] = []
+    plain: list[str] = []
     for stage in OURS["stages"].values():
         body = _body(stage)
         for out in [*body["outs"], *body.get("metrics", [])]:
@@ -225,7 +226,9 @@ def test_prompts_are_shared_out_whole() -> None:
 @pytest.mark.parametrize("name", [one.name for one in presets()])
 def test_values_are_set_in_every_preset_without_touching_others(name: str) -> None:
     text = next(one.text for one in presets() if one.name == name)
-    values = {"split.source": "data/raw/a b's: #1.csv", "rounds.1.prompts": 99, "train.beta": 3}
+    values: dict[str, str | int] = {
+        "split.source": "data/raw/a b's: #1.csv", "rounds.1.prompts": 99, "train.beta": 3
+    }  # fmt: skip
     raw, found = yaml.safe_load(text), yaml.safe_load(with_values(text, values))
     raw["split"]["source"], raw["rounds"]["1"]["prompts"], raw["train"]["beta"] = values.values()
     assert found == raw

@@ -1,5 +1,8 @@
 """Pools: disjoint, whole, and stable under one more row or one more round."""
 
+from collections.abc import Sequence
+from typing import Any
+
 import pytest
 
 from spa.errors import InputError
@@ -43,8 +46,10 @@ def _draw(pairs: int = 60, prompts: int = 60, *, seed: int = 1, rounds: int = 2)
 
 
 def _sets(pools: Pools) -> dict[str, set[str]]:
-    rows = {"seed": pools.seed, "gold": pools.gold, "test": pools.test}
-    rows |= {"development": pools.development, **pools.rounds}
+    rows: dict[str, Sequence[Pair | Prompt]] = {
+        "seed": pools.seed, "gold": pools.gold, "test": pools.test,
+        "development": pools.development, **pools.rounds,
+    }  # fmt: skip
     return {name: {row.prompt_id for row in members} for name, members in rows.items()}
 
 
@@ -74,9 +79,9 @@ def test_a_prompt_of_several_pairs_moves_no_more_others_out_of_the_seed_than_it_
     """The first prompt by rank gets two more pairs: two others of one pair leave a seed of ten."""
     alone = [_pair(n) for n in range(60)]
     first = min(range(60), key=lambda n: rank_key(1, "split", alone[n].prompt_id))
-    sizes = {"seed_pairs": 10, "development": 8, "test": 12, "gold": 9, "round_sizes": {}}
+    sizes: dict[str, Any] = {"seed_pairs": 10, "development": 8, "test": 12, "gold": 9}
     before, after = (
-        partition([*alone, *more], [], seed=1, **sizes)  # type: ignore[arg-type]
+        partition([*alone, *more], [], seed=1, round_sizes={}, **sizes)
         for more in ([], [_pair(first, 1), _pair(first, 2)])
     )
     left = {p.prompt_id for p in before.seed} - {p.prompt_id for p in after.seed}
@@ -89,7 +94,7 @@ def test_another_seed_draws_other_pools() -> None:
 
 def test_the_order_of_rows_changes_nothing() -> None:
     rows = [_pair(n) for n in range(30)]
-    sizes = {"seed_pairs": 5, "development": 2, "test": 3, "gold": 4}
+    sizes: dict[str, Any] = {"seed_pairs": 5, "development": 2, "test": 3, "gold": 4}
     one, two = (
         partition(pairs, [], seed=1, round_sizes={"1": 4}, **sizes) for pairs in (rows, rows[::-1])
     )

@@ -177,7 +177,7 @@ def test_lambda_zero_judges_by_the_policy_itself(tiny_folder: Path) -> None:
 
 def test_lambda_moves_the_confidence_and_not_the_margin_of_a_step(tiny_folder: Path) -> None:
     _, plain = _train(tiny_folder, alpha=0.0)
-    _, extrapolated = _train(tiny_folder, alpha=0.0, **{"lambda": 0.5})
+    _, extrapolated = _train(tiny_folder, alpha=0.0, lambda_=0.5)
     for a, b in zip(plain, extrapolated, strict=True):
         assert a.margin == pytest.approx(b.margin, abs=1e-6)
     assert any(

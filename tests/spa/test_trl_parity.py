@@ -30,7 +30,8 @@ class _SameTokens(DPOTrainer):
         return dataset  # TRL's own rendering puts a newline after the end of a turn
 
     def compute_loss(self, *arguments: Any, **named: Any) -> Any:
-        found = super().compute_loss(*arguments, **named)
+        parent: Any = super()
+        found = parent.compute_loss(*arguments, **named)
         loss = found[0] if isinstance(found, tuple) else found
         self.losses = [*getattr(self, "losses", []), float(loss.detach())]
         return found

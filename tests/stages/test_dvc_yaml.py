@@ -50,8 +50,9 @@ FILES = {
 
 
 def _stage(name: str) -> dict[str, Any]:
-    stage: dict[str, Any] = DVC["stages"][name]
-    return stage.get("do", stage)
+    stage = DVC["stages"][name]
+    body: dict[str, Any] = stage.get("do", stage)
+    return body
 
 
 def _imports(module: str) -> set[str]:

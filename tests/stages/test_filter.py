@@ -13,7 +13,7 @@ import yaml
 from spa.files import read_json
 from spa.layout import Layout
 from spa.models import load_encoder
-from spa.records import FlaggedPair, JudgedPair, Pair, Prompt, Response, Score
+from spa.records import FlaggedPair, JudgedPair, Message, Pair, Prompt, Response, Score
 from spa.tables import read_table, write_table
 from stages._app import run
 from tests.pipeline.tiny_params import write_pipeline
@@ -45,7 +45,7 @@ def layout(
 ) -> Layout:
     layout = Layout(write_pipeline(tmp_path, tiny_folder, filter={"max_flagged": 0.5}))
     shutil.copy(database, layout.root)
-    held_out = [{"role": "user", "content": "Why does bread number 3 rise?"}]
+    held_out: list[Message] = [{"role": "user", "content": "Why does bread number 3 rise?"}]
     write_table(layout.pool("development"), [], Prompt)
     write_table(layout.pool("test"), [Prompt(prompt_id="q3", prompt=held_out)], Prompt)
     for name in ("gold", "seed"):

@@ -7,9 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import torch
 import yaml
-from transformers import LlamaConfig, LlamaForSequenceClassification
 
 from spa.chunks import Chunks
 from spa.compute import Compute
@@ -24,7 +22,7 @@ from stages import judge
 from stages._context import Context
 from stages.judge import read_by, reward
 from tests.pipeline.tiny_params import write_pipeline
-from tests.tiny import make_tokenizer, write_tiny_model
+from tests.tiny import write_reward_model, write_tiny_model
 
 CPU = Compute(device="cpu")
 
@@ -36,24 +34,8 @@ def pipeline(tmp_path_factory: pytest.TempPathFactory, tiny_folder: Path) -> Pat
     layout = Layout(root)
     for number, name in enumerate(("base", "0", "1")):
         write_tiny_model(layout.policy(name), seed=number)
-    _write_reward_model(root / "reward_model")
+    write_reward_model(root / "reward_model")
     return root
-
-
-def _write_reward_model(folder: Path) -> None:
-    tokenizer = make_tokenizer()
-    torch.manual_seed(5)
-    config = LlamaConfig(
-        vocab_size=len(tokenizer),
-        hidden_size=32,
-        intermediate_size=64,
-        num_hidden_layers=1,
-        num_attention_heads=4,
-        num_labels=1,
-        initializer_range=0.3,
-    )
-    LlamaForSequenceClassification(config).save_pretrained(folder)
-    tokenizer.save_pretrained(folder)
 
 
 @pytest.fixture

@@ -27,8 +27,10 @@ def here(tmp_path: Path, tiny_folder: Path, tiny: Policy) -> Context:
     """A pipeline whose round 1 has answers of a policy, and its log-probabilities as scores."""
     layout = Layout(write_pipeline(tmp_path, tiny_folder))
     shutil.copytree(tiny_folder, layout.policy(0))
-    asked = [[{"role": "user", "content": f"Why does bread {n} rise?"}] for n in range(20)]
-    prompts = [Prompt(prompt_id=f"q{n}", prompt=ask) for n, ask in enumerate(asked)]
+    prompts = [
+        Prompt(prompt_id=f"q{n}", prompt=[{"role": "user", "content": f"Why does bread {n} rise?"}])
+        for n in range(20)
+    ]
     engine = TransformersEngine(tiny, temperature=1.0, max_new_tokens=8, batch=40)
     responses = sample_responses(
         engine, tiny.encoder, prompts, samples=2, seed=1, names=("test",), model="m"

@@ -5,42 +5,23 @@ from pathlib import Path
 
 import pytest
 import torch
-from transformers import LlamaConfig, LlamaForSequenceClassification
 
 from spa.annotation.annotator import Answer, Comparison
 from spa.annotation.reward_model import RewardModelAnnotator, load_reward_model
 from spa.compute import Compute
 from spa.errors import ModelError
 from spa.records import Message
-from tests.tiny import make_tokenizer
+from tests.tiny import write_reward_model
 
 CPU = Compute(device="cpu")
 PROMPT: list[Message] = [{"role": "user", "content": "Why does bread rise?"}]
 ANSWERS = [Answer(text, "stop") for text in ("Yeast makes gas.", "Heat.", "Gas!!", "It is so, and")]
 
 
-def _write(folder: Path, outputs: int) -> Path:
-    tokenizer = make_tokenizer()
-    torch.manual_seed(5)
-    config = LlamaConfig(
-        vocab_size=len(tokenizer),
-        hidden_size=32,
-        intermediate_size=64,
-        num_hidden_layers=2,
-        num_attention_heads=4,
-        num_labels=outputs,
-        initializer_range=0.3,
-        pad_token_id=tokenizer.pad_token_id,
-    )
-    LlamaForSequenceClassification(config).save_pretrained(folder)
-    tokenizer.save_pretrained(folder)
-    return folder
-
-
 @torch.no_grad()
 def test_rewards_are_the_models_own_at_the_last_token(tmp_path: Path) -> None:
     """Also where the last token, the end of the turn, is what the model pads with."""
-    model = load_reward_model(_write(tmp_path, 1), CPU)
+    model = load_reward_model(write_reward_model(tmp_path), CPU)
     found = RewardModelAnnotator(model, token_budget=512).rate([(PROMPT, a) for a in ANSWERS])
     for answer, reward in zip(ANSWERS, found, strict=True):
         turns = [*PROMPT, {"role": "assistant", "content": answer.text}]
@@ -52,7 +33,9 @@ def test_rewards_are_the_models_own_at_the_last_token(tmp_path: Path) -> None:
 
 
 def test_preference_is_bradley_and_terrys(tmp_path: Path) -> None:
-    annotator = RewardModelAnnotator(load_reward_model(_write(tmp_path, 1), CPU), token_budget=1)
+    annotator = RewardModelAnnotator(
+        load_reward_model(write_reward_model(tmp_path), CPU), token_budget=1
+    )
     first, second = annotator.rate([(PROMPT, a) for a in ANSWERS[:2]])
     comparisons = [Comparison(PROMPT, ANSWERS[0], ANSWERS[1])]
     [found] = annotator.prefer(comparisons)
@@ -61,4 +44,4 @@ def test_preference_is_bradley_and_terrys(tmp_path: Path) -> None:
 
 def test_a_classifier_of_several_outputs_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match="has 3 outputs; wanted a reward model with one"):
-        load_reward_model(_write(tmp_path, 3), CPU)
+        load_reward_model(write_reward_model(tmp_path, outputs=3), CPU)

@@ -1,10 +1,14 @@
 """The rubric by hand, and the junk that must not please it."""
 
+from pathlib import Path
+
 import pytest
 
 from spa.annotation.annotator import Answer, Comparison
 from spa.annotation.rubric import reading_ease, rubric_score, words
-from spa.annotation.rubric_annotator import RubricAnnotator
+from spa.annotation.rubric_annotator import load_rubric
+from spa.params import Rubric
+from spa.records import Message
 
 QUESTION = "Why does bread dough need time to rise?"
 GOOD = (
@@ -92,7 +96,8 @@ def test_junk_scores_lowest(junk: str) -> None:
 
 
 def test_the_annotator_prefers_the_better_answer_and_calls_equals_a_tie() -> None:
-    prompt = [{"role": "user", "content": QUESTION}]
+    prompt: list[Message] = [{"role": "user", "content": QUESTION}]
     good, cut = Answer(GOOD, "stop"), Answer(GOOD, "length")
     comparisons = [Comparison(prompt, *both) for both in ((cut, good), (good, cut), (good, good))]
-    assert RubricAnnotator(rubric_score).prefer(comparisons) == [1.0, 0.0, 0.5]
+    annotator = load_rubric(Rubric(), Path(__file__).parents[3])
+    assert annotator.prefer(comparisons) == [1.0, 0.0, 0.5]

@@ -61,4 +61,4 @@ def test_a_score_that_is_no_number_names_the_question(tmp_path: Path) -> None:
     with pytest.raises(AnnotationError, match=r"broken: found nan for an answer to 'Why does"):
         annotator.rate([(PROMPT, Answer("Gas.", "stop"))])
     with pytest.raises(AnnotationError, match="found 'high'"):
-        RubricAnnotator(lambda *_: "high").rate([(PROMPT, Answer("Gas.", "stop"))])  # type: ignore[arg-type,return-value]
+        RubricAnnotator(lambda *_: "high").rate([(PROMPT, Answer("Gas.", "stop"))])  # type: ignore[arg-type]

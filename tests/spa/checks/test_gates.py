@@ -117,7 +117,7 @@ def test_shares_and_counts_stop_the_run_with_number_limit_and_reasons() -> None:
         enforce(outcome, judge_gates(outcome, [], Filter(max_flagged=0.4)), round=1)
     with pytest.raises(ContractError, match=r"kept is 1; wanted at least 2 \(filter\.min_kept"):
         enforce(outcome, judge_gates(outcome, [], Filter(max_flagged=1, min_kept=2)), round=1)
-    nothing = run_checks([], DEFAULT_CHECKS)
+    nothing = run_checks(GOOD[:0], DEFAULT_CHECKS)
     with pytest.raises(ContractError, match="kept is 0; wanted at least 1"):
         enforce(nothing, judge_gates(nothing, [], Filter()), round=1)
 

@@ -32,7 +32,7 @@ def _pair(number: int = 0, **changes: Any) -> JudgedPair:
     return JudgedPair(**{**fields, **changes})
 
 
-FAULTS = {
+FAULTS: dict[str, dict[str, Any]] = {
     "identical": {"rejected": GOOD},
     "near_identical": {"chosen": f"{GOOD} {GOOD} {OTHER}", "rejected": f"{GOOD} {GOOD} {OTHER} So"},
     "wordless:chosen": {"chosen": " ... "},
@@ -106,7 +106,8 @@ def test_repeated_ids_do_not_blur_the_flags() -> None:
 
 
 def test_no_pairs_are_no_flags() -> None:
-    outcome = run_checks([], ALL, held_out=set())
+    none: list[JudgedPair] = []
+    outcome = run_checks(none, ALL, held_out=set())
     assert (outcome.kept, outcome.flagged) == ([], [])
 
 
@@ -169,9 +170,9 @@ def test_human_pairs_meet_the_input_checks_and_none_on_scores() -> None:
 def test_only_the_last_user_turn_of_a_conversation_is_not_its_prompt() -> None:
     """Two talks that both end in "Go on." are two prompts."""
     talk = [{"role": "user", "content": "Why?"}, {"role": "assistant", "content": "So."}]
-    first = {"prompt": [*talk, {"role": "user", "content": "Go on."}]}
-    assert run_checks([_pair(1, **first)], ALL, held_out={"user: go on"}).flagged == []
-    [flag] = run_checks([_pair(1, **first)], ALL, held_out={prompt_key(first["prompt"])}).flagged
+    first = _pair(1, prompt=[*talk, {"role": "user", "content": "Go on."}])
+    assert run_checks([first], ALL, held_out={"user: go on"}).flagged == []
+    [flag] = run_checks([first], ALL, held_out={prompt_key(first.prompt)}).flagged
     assert flag.reasons == ["overlap"]
 
 

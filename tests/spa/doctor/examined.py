@@ -1,6 +1,7 @@
 """What tests ask of findings, and pipelines with changed params."""
 
 from collections.abc import Callable
+from typing import Any
 
 import yaml
 
@@ -20,7 +21,7 @@ def notes_of(findings: list[Finding]) -> list[str]:
     return [finding.text for finding in findings if finding.state == "note"]
 
 
-def edit(layout: Layout, change: Callable[[dict], None]) -> Params:  # type: ignore[type-arg]
+def edit(layout: Layout, change: Callable[[dict[str, Any]], None]) -> Params:
     raw = yaml.safe_load(layout.params.read_text())
     change(raw)
     layout.params.write_text(yaml.safe_dump(raw, sort_keys=False))

@@ -1,6 +1,7 @@
 """Trainings in several processes that could not begin."""
 
 import sys
+from typing import Any
 
 import pytest
 
@@ -26,7 +27,7 @@ def test_a_launcher_that_is_not_here(pipeline: Layout) -> None:
 
 @pytest.mark.parametrize("where", ["train", "round"])
 def test_adapters_in_shards_and_more_processes_than_pairs(pipeline: Layout, where: str) -> None:
-    def change(raw: dict) -> None:  # type: ignore[type-arg]
+    def change(raw: dict[str, Any]) -> None:
         train = raw["train"] if where == "train" else raw["rounds"]["2"]["train"]
         train.update(lora={"rank": 2}, batch_size=3)
 

@@ -1,6 +1,7 @@
 """Faults of params.yaml, dvc.yaml and dvc.lock, and of the files that they name."""
 
 import shutil
+from typing import Any
 
 import pytest
 
@@ -36,7 +37,7 @@ def test_a_lock_that_was_cut_is_found_and_the_plan_takes_all_stages(pipeline: La
 
 
 def test_judges_that_are_not_there(pipeline: Layout) -> None:
-    def change(raw: dict) -> None:  # type: ignore[type-arg]
+    def change(raw: dict[str, Any]) -> None:
         raw["judge"].update(method="reward_model", model="models/none")
         raw["evaluate"].update(annotator=["llm", "recorded"], llm="data/base/policy")
         raw["evaluate"]["recorded"] = "data/raw/annotations/none.json"
@@ -64,12 +65,14 @@ def test_a_round_with_too_few_prompts_names_its_key(pipeline: Layout) -> None:
 
 
 def test_a_base_of_no_known_kind_is_told_before_anything_runs(pipeline: Layout) -> None:
-    params = edit(pipeline, lambda raw: raw["base"].update(source="./nothing-here"))
-    said = faults_of(check_base(pipeline, params))
-    assert said[0].startswith("base.source: base: found './nothing-here'; wanted a folder")
+    def said(source: str) -> list[str]:
+        params = edit(pipeline, lambda raw: raw["base"].update(source=source))
+        return faults_of(check_base(pipeline, params))
+
+    wanted = "base.source: base: found './nothing-here'; wanted a folder"
+    assert said("./nothing-here")[0].startswith(wanted)
     for good in ("org/name@" + "0" * 40, "wheel:a==1#sha256=" + "0" * 64, "data"):
-        params = edit(pipeline, lambda raw, good=good: raw["base"].update(source=good))  # type: ignore[misc]
-        assert faults_of(check_base(pipeline, params)) == []
+        assert said(good) == []
 
 
 def test_adapters_without_peft_are_told(pipeline: Layout, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -169,16 +169,16 @@ def test_a_gameable_annotator_is_named(exported_run: Layout, tmp_path: Path) -> 
 
 def test_the_hub_reads_both_cards(exported_run: Layout) -> None:
     model = ModelCard(model_card(_facts(exported_run))).data
-    results = {result.metric_type: result.metric_value for result in model.eval_results}
+    results = {result.metric_type: result.metric_value for result in model["eval_results"]}
     assert results == {
         "win_rate": 0.8, "win_rate_low": 0.75, "win_rate_high": 0.85, "kl_to_base": 1.2
     }  # fmt: skip
-    assert model.base_model is None  # a wheel is no model of the Hub
+    assert model["base_model"] is None  # a wheel is no model of the Hub
     data = DatasetCard(dataset_card(_facts(exported_run))).data
-    assert [own["config_name"] for own in data.configs] == [
+    assert [own["config_name"] for own in data["configs"]] == [
         "default", "seed", "round-1", "round-2", "dropped"
     ]  # fmt: skip
-    assert data.size_categories == ["n<1K"]
+    assert data["size_categories"] == ["n<1K"]
 
 
 def test_names_of_the_hub_stand_in_the_front_matter(exported_run: Layout, tmp_path: Path) -> None:

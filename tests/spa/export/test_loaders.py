@@ -29,7 +29,7 @@ def _load(bundle: Path, cache: Path, *name: str) -> Dataset:
 def test_transformers_loads_the_policy_with_its_template(bundle: Path, tiny_folder: Path) -> None:
     model: Any = AutoModelForCausalLM.from_pretrained(bundle / "model")
     own: Any = AutoModelForCausalLM.from_pretrained(tiny_folder)
-    tokenizer = AutoTokenizer.from_pretrained(bundle / "model")
+    tokenizer: Any = AutoTokenizer.from_pretrained(bundle / "model")
     messages = [{"role": "user", "content": "Why does bread rise?"}]
     inputs = tokenizer.apply_chat_template(
         messages, add_generation_prompt=True, return_tensors="pt", return_dict=True
@@ -67,6 +67,7 @@ def test_trl_trains_on_the_pairs_as_they_are(bundle: Path, tmp_path: Path) -> No
         processing_class=tokenizer,
     )  # fmt: skip
     prepared = trainer.train_dataset
+    assert isinstance(prepared, Dataset)
     assert len(prepared) == 28
     row = prepared[0]
     whole = tokenizer.decode([*row["prompt_ids"], *row["chosen_ids"]])

@@ -3,10 +3,11 @@
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from spa.chunks import Chunks, Keep, anew
+from spa.chunks import Chunks, Keep, T, anew
 from spa.compute import Compute
 from spa.encoding import TokenSequence
 from spa.errors import EngineError
@@ -86,9 +87,10 @@ def test_what_was_answered_before_a_kill_is_kept(
     make: Make, policy: Policy, tmp_path: Path
 ) -> None:
     requests = make_requests(policy, 70)  # more than are kept together
-    chunks, work = Chunks(tmp_path), []
+    chunks = Chunks(tmp_path)
+    work: list[Any] = []
 
-    def keep(what, answer):  # type: ignore[no-untyped-def]
+    def keep(what: Any, answer: Callable[[], T]) -> T:
         if len(work) == 1:
             raise KeyboardInterrupt
         work.append(what)

@@ -7,6 +7,7 @@ import pytest
 from spa.generation.engine import Request
 from spa.generation.transformers_engine import TransformersEngine
 from spa.models import Policy
+from spa.records import Message
 from spa.seeds import derive_seed
 from tests.spa.generation.questions import make_requests
 
@@ -25,7 +26,7 @@ def test_neither_batch_size_nor_neighbours_change_an_answer(tiny: Policy, batch:
 
 
 def test_what_all_prompts_begin_with_is_read_once(tiny: Policy) -> None:
-    system = {"role": "system", "content": "Answer as briefly as you can. " * 5}
+    system: Message = {"role": "system", "content": "Answer as briefly as you can. " * 5}
     prompts = [
         tiny.encoder.prompt([system, {"role": "user", "content": text}])
         for text in ("Why?", "Who?")

@@ -137,6 +137,6 @@ def _wait(until: Callable[[], bool]) -> None:
 def _lives(pid: str) -> bool:
     """Whether a process runs; one that has ended and that nobody has asked after does not."""
     try:
-        return psutil.Process(int(pid)).status() != psutil.STATUS_ZOMBIE
+        return bool(psutil.Process(int(pid)).status() != psutil.STATUS_ZOMBIE)
     except psutil.NoSuchProcess:
         return False

@@ -183,7 +183,7 @@ def test_a_round_without_pairs_or_gold_and_annotators_that_only_compare(tmp_path
     nothing = {"method": "llm", "n": 0, "pairs": 0, "judge_accuracy": None}
     write_json(layout.calibration("2") / "metrics.json", nothing)
     write_json(layout.calibration("2") / "pairs.json", [])
-    empty = {"step": [], "loss": [], "margin": [], "reward_accuracy": []}
+    empty: dict[str, list[float]] = {"step": [], "loss": [], "margin": [], "reward_accuracy": []}
     digest = {"kept": 0, "flagged": 0, "pairs": [], "reasons": {}, "curves": empty}
     write_json(layout.digest("2"), digest)
     write_table(layout.training_log("0"), [], TrainingRow)

@@ -4,6 +4,7 @@ import json
 import shutil
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from transformers import LlamaConfig, MistralConfig, PreTrainedConfig
@@ -23,13 +24,16 @@ from tests.spa.planning.changed_params import changed
     ],
 )
 def test_a_presets_model_has_the_size_of_its_config(
-    source: str, kind: type[PreTrainedConfig], shape: dict[str, int], tmp_path: Path
+    source: str, kind: type[PreTrainedConfig], shape: dict[str, Any], tmp_path: Path
 ) -> None:
-    heads = {"num_attention_heads": 32, "num_key_value_heads": 8, "dtype": "bfloat16"}
-    large = {"hidden_size": 4096, "intermediate_size": 14336, "num_hidden_layers": 32}
     known = known_size(source)
     assert known is not None
-    kind(max_position_embeddings=known.context, **shape, **large, **heads).save_pretrained(tmp_path)
+    large: dict[str, Any] = {
+        "hidden_size": 4096, "intermediate_size": 14336, "num_hidden_layers": 32,
+        "num_attention_heads": 32, "num_key_value_heads": 8, "dtype": "bfloat16",
+        "max_position_embeddings": known.context,
+    }  # fmt: skip
+    kind(**shape, **large).save_pretrained(tmp_path)
     assert config_size(tmp_path / "config.json") == known
 
 

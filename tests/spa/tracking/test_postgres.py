@@ -3,7 +3,7 @@
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,10 @@ from tests.spa.tracking.logging_pipeline import STEPS
 pytestmark = pytest.mark.slow
 ROOT = Path(__file__).parents[3]
 STAGES = ("seed", "generate@1", "train@1")
+CURVES: dict[str, Callable[[int], float]] = {
+    "train/loss": lambda step: 1 / (step + 1),
+    "train/margin": lambda step: step / 10,
+}
 
 
 @pytest.fixture(scope="module")
@@ -114,10 +118,7 @@ def test_every_stage_has_one_run_with_every_step(server: str, logged: list[Layou
             assert run.data.params == {"beta": "0.1", "nested.a": "1"}
             assert run.data.tags["spa.engine"] == "transformers"
             assert [d.dataset.name for d in run.inputs.dataset_inputs] == ["data/raw/pairs.jsonl"]
-            for name, value in (
-                ("train/loss", lambda step: 1 / (step + 1)),
-                ("train/margin", lambda step: step / 10),
-            ):
+            for name, value in CURVES.items():
                 history = client.get_metric_history(run.info.run_id, name)
                 wanted = [(step, value(step)) for step in range(STEPS)]
                 assert sorted((m.step, m.value) for m in history) == wanted
