@@ -88,7 +88,7 @@ def pair_lineage(layout: Layout, params: Params, prefix: str) -> dict[str, Any]:
         found |= _judged(layout, name, pair)
     else:
         found |= {"chosen": _given(pair, "chosen"), "rejected": _given(pair, "rejected")}
-        found["label_turned_round"] = own in turned_labels(layout)
+        found["label_flipped"] = own in turned_labels(layout)
         if name != "hidden_gold":
             flagged = layout.flagged("gold" if name == "gold" else 0)
             found["filter"] = _verdict(rows_of(flagged, FlaggedSeedPair), own)
@@ -170,7 +170,7 @@ def _judged(layout: Layout, name: str, pair: JudgedPair) -> dict[str, Any]:
         },
         "margin": pair.margin,
         "probability": pair.probability,
-        "label_turned_round": pair.margin < 0,
+        "label_flipped": pair.margin < 0,
         "filter": _filter(layout, name, pair.pair_id),
     }
 

@@ -50,7 +50,7 @@ class Split(Section):
     gold: Count
     """Held-out labelled pairs, for preference accuracy."""
     flip_seed_labels: Share = 0.0
-    """Share of seed pairs whose label is turned round, to study noise."""
+    """Share of seed pairs whose label is flipped, to study noise."""
 
 
 class Generate(Section):
@@ -99,7 +99,7 @@ class Judge(Section):
     tie_band: Annotated[float, Field(ge=0)] = 1e-3
     """Pairs whose rewards differ by no more than this many nats are ties and are not made."""
     flip_labels: Share = 0.0
-    """Share of pairs whose label is turned round, to study noise."""
+    """Share of pairs whose label is flipped, to study noise."""
 
 
 class Lora(Section):

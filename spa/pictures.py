@@ -213,7 +213,7 @@ def margins(pairs: Mapping[str, Sequence[Row]]) -> Plot:
     )
     return _ridges(
         "Margins of the labels (nats)", f"Margins: {said or 'no pairs'}.", right, wrong,
-        ("gold agrees or ties", "gold says the label is wrong"), "margin, nats",
+        ("annotator agrees or ties", "annotator disagrees"), "margin, nats",
     )  # fmt: skip
 
 

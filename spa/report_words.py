@@ -35,13 +35,12 @@ def gains_in_words(rows: Sequence[Row], last: str) -> list[str]:
 def _over_seed(end: Row) -> Iterator[str]:
     gain = end["over_seed"]
     if gain is not None:
-        won = "won" if gain > 0 else "lost" if gain < 0 else "changed"
-        low, high = sorted(abs(end[f"over_seed_{bound}"]) for bound in ("low", "high"))
-        told = "told apart from" if _clear(end, "over_seed") else "not told apart from"
-        interval = f" [{low:.1%}, {high:.1%}]" if _clear(end, "over_seed") else ""
+        verdict = "no clear difference"
+        if _clear(end, "over_seed"):
+            verdict = "the rounds gained" if gain > 0 else "the rounds lost"
         yield (
-            f"The rounds {won} {abs(gain):.1%}{interval} win rate over the seed policy; prompt by "
-            f"prompt round {end['round']} is {told} round 0."
+            f"Win rate of round {end['round']} minus that of the seed policy, paired by prompt: "
+            f"{_points(end, 'over_seed')}: {verdict}."
         )
 
 
@@ -50,15 +49,15 @@ def _over_rival(end: Row, rival: Row) -> Iterator[str]:
     if gain is None:
         return
     if not _clear(end, "over_rival"):
-        verdict = "is not told apart from it: the rounds have not shown that they earn their cost"
+        verdict = "no clear difference, so the rounds have not shown that they are worth their cost"
     elif gain > 0:
-        verdict = "beats it"
+        verdict = "the rounds beat it"
     else:
-        verdict = "is beaten by it: the rounds did not earn their cost"
+        verdict = "it beats the rounds, which were not worth their cost"
     yield (
         f"The cheap rival, the seed policy amplified without training (gamma "
-        f"{rival.get('gamma', 0):g}), has {rival['win_rate']:.1%}; round {end['round']} {verdict} "
-        f"({gain:+.1%} [{end['over_rival_low']:+.1%}, {end['over_rival_high']:+.1%}])."
+        f"{rival.get('gamma', 0):g}), has {rival['win_rate']:.1%}. Round {end['round']} minus the "
+        f"rival: {_points(end, 'over_rival')}: {verdict}."
     )
 
 
@@ -68,13 +67,19 @@ def _at_equal_drift(end: Row, rival: Row) -> Iterator[str]:
     if tried and end["kl_to_base"] is not None:
         near = min(tried, key=lambda one: abs(one["kl_to_base"] - end["kl_to_base"]))
         own = end["development_win_rate"]
-        beside = "" if own is None else f"; round {end['round']} has {own:.1%} there"
+        beside = "" if own is None else f", round {end['round']}'s {own:.1%}"
         yield (
-            f"Round {end['round']} went {end['kl_to_base']:.2f} nats from the base, the rival "
-            f"{rival['kl_to_base']:.2f}. Of the amplifications tried, gamma {near['gamma']:g} goes "
-            f"most nearly as far as the round ({near['kl_to_base']:.2f} nats) and wins "
+            f"Round {end['round']} is {end['kl_to_base']:.2f} nats from the base, the rival "
+            f"{rival['kl_to_base']:.2f}. Of the amplifications tried, gamma {near['gamma']:g} is "
+            f"closest to the round's distance ({near['kl_to_base']:.2f} nats); its win rate is "
             f"{near['development_win_rate']:.1%} on development prompts{beside}."
         )
+
+
+def _points(row: Row, name: str) -> str:
+    """A difference of two rates and its interval, in points of 100."""
+    mean, low, high = (100 * row[f"{name}{end}"] for end in ("", "_low", "_high"))
+    return f"{mean:+.1f} points [{low:+.1f}, {high:+.1f}]"
 
 
 def _clear(row: Row, name: str) -> bool:
@@ -98,9 +103,8 @@ def seed_in_words(flags: Row) -> list[str]:
         return []
     reasons = ", ".join(f"{reason} {count}" for reason, count in flags["reasons"].items())
     return [
-        f"{flags['dropped']} of {flags['pairs']} seed pairs were not trained on, as data checks "
-        f"speak against them (reasons of all flagged ones: {reasons}); `spa flagged --round 0` "
-        "shows them."
+        f"{flags['dropped']} of {flags['pairs']} seed pairs failed data checks and were not "
+        f"trained on (reasons of all flagged pairs: {reasons}); `spa flagged --round 0` shows them."
     ]
 
 
@@ -109,7 +113,7 @@ def judges_in_words(rows: Sequence[Row], *, flipped: float, noise: Row | None = 
 
     Args:
         rows: from `report.read_rows`.
-        flipped: share of the seed's labels that were turned round (`split.flip_seed_labels`).
+        flipped: share of the seed's labels that were flipped (`split.flip_seed_labels`).
         noise: what round 0's noise detector made of them (`calibration.seed_noise`).
     """
     judged = [row for row in rows if row["judge_accuracy"] is not None]
@@ -117,13 +121,13 @@ def judges_in_words(rows: Sequence[Row], *, flipped: float, noise: Row | None = 
     sentences += [_heldout_in_words(row) for row in rows if row.get("heldout_n")]
     if flipped:
         sentences.append(
-            f"{flipped:.0%} of the seed's labels were turned round on purpose; these judges "
-            "learnt from them."
+            f"{flipped:.0%} of the seed's labels were flipped on purpose, and these judges "
+            "learned from them."
         )
     if noise and noise["auroc"] is not None:
         sentences.append(
             f"Of the {noise['n']} seed pairs that round 0's noise detector looked at, "
-            f"{noise['wrong_share']:.0%} have a turned label; its confidence ranks them with an "
+            f"{noise['wrong_share']:.0%} have a flipped label; its confidence ranks them with an "
             f"AUROC of {noise['auroc']:.2f} (0.5 is chance)."
         )
     return sentences
@@ -136,12 +140,12 @@ def _judge_in_words(row: Row) -> Iterator[str]:
     beside = "above" if right > theirs else "no better than"
     yield (
         f"The judge of round {name} is right on {right:.1%} [{low:.1%}, {high:.1%}] of its pairs: "
-        f"{_against_chance(low, high)}, and {beside} the best of likelihood and length, each taken "
-        f"the way round that fits these pairs ({rival}: {theirs:.1%}). {_gap_in_words(row)}"
+        f"{_against_chance(low, high)}, and {beside} the best of likelihood and length, each used "
+        f"in the direction that fits these pairs ({rival}: {theirs:.1%}). {_gap_in_words(row)}"
     )
     if row["label_accuracy"] not in (None, right):
         yield (
-            f"Labels of round {name} were turned round on purpose: the judge is right on "
+            f"Labels of round {name} were flipped on purpose: the judge is right on "
             f"{right:.1%}, the labels trained on are right on {row['label_accuracy']:.1%}."
         )
     if row["noise_auroc"] is not None and row["noise_margin_auroc"] is not None:
@@ -153,7 +157,7 @@ def _judge_in_words(row: Row) -> Iterator[str]:
 
 
 def _cheapest(row: Row) -> tuple[str, float]:
-    """The better of likelihood and length, whichever way round either is right more often."""
+    """The better of likelihood and length, each in the direction that is right more often."""
     likelihood, shorter = row["likelihood_accuracy"], row["length_accuracy"]
     options = {
         "likelier wins": likelihood,
@@ -176,19 +180,22 @@ def _heldout_in_words(row: Row) -> str:
 def _against_chance(low: float, high: float) -> str:
     if low > 0.5:
         return "better than chance"
-    return "worse than chance" if high < 0.5 else "not told apart from chance"
+    return "worse than chance" if high < 0.5 else "no clear difference from chance"
 
 
 def _gap_in_words(row: Row) -> str:
     """An accuracy counts pairs; this says by how much the labels are right."""
     if row["label_gap"] is None:
-        return "Gold only compares answers: by how much the labels are right is not known."
+        return "The annotator only compares: by how much the labels are right is unknown."
     gap, low, high = (row[f"label_gap{end}"] for end in ("", "_low", "_high"))
     sure = (
         "the labels point the right way"
         if low > 0
         else "the labels point the wrong way"
         if high < 0
-        else "the labels may point nowhere"
+        else "the labels may be no better than noise"
     )
-    return f"Gold rates its chosen answers {gap:+.3f} [{low:+.3f}, {high:+.3f}] higher: {sure}."
+    return (
+        f"The annotator rates the chosen answers {gap:+.3f} [{low:+.3f}, {high:+.3f}] higher than "
+        f"the rejected ones: {sure}."
+    )

@@ -31,7 +31,7 @@ class PublishedPair(Record):
     """A pair as TRL's trainers read it: prompt, chosen and rejected are messages.
 
     `round` is 0 for the seed. `labelled_by` is `human` or the judge's method;
-    `label_turned_round` says that the label was turned on purpose, to study noise. `margin`
+    `label_flipped` says that the label was flipped on purpose, to study noise. `margin`
     (nats) and `probability` are null where no judge spoke. `decision` is what the data checks
     made of it for `reasons`: `kept`, `warned` (kept all the same) or `dropped`.
     """
@@ -45,7 +45,7 @@ class PublishedPair(Record):
             ("chosen_finish_reason", pa.string()),
             ("rejected_finish_reason", pa.string()),
             ("labelled_by", pa.string()),
-            ("label_turned_round", pa.bool_()),
+            ("label_flipped", pa.bool_()),
             ("margin", pa.float64()),
             ("probability", pa.float64()),
             ("decision", pa.string()),
@@ -62,7 +62,7 @@ class PublishedPair(Record):
     chosen_finish_reason: FinishReason
     rejected_finish_reason: FinishReason
     labelled_by: str
-    label_turned_round: bool
+    label_flipped: bool
     margin: float | None
     probability: float | None
     decision: Decision
@@ -155,7 +155,7 @@ def _publish(
         chosen_finish_reason=pair.chosen_finish_reason,
         rejected_finish_reason=pair.rejected_finish_reason,
         labelled_by=judged.method if judged else "human",
-        label_turned_round=turned,
+        label_flipped=turned,
         margin=judged.margin if judged else None,
         probability=judged.probability if judged else None,
         decision=decision,

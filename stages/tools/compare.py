@@ -37,7 +37,7 @@ def main(a: Policy, b: Policy, annotator: By = None, as_json: Json = False) -> N
     print(
         f"{a}: {found.first:.1%}, {b}: {found.second:.1%} win rate on {found.n} test "
         f"prompts\n{b} - {a}: {found.difference:+.1%} [{found.low:+.1%}, {found.high:+.1%}]: "
-        f"{'told apart' if apart else 'not told apart'}"
+        f"{'a clear difference' if apart else 'no clear difference'}"
     )
     if found.unpaired:
         print(f"{found.unpaired} more have a preference for one of the two alone and do not count")

@@ -25,17 +25,18 @@ def test_gains_are_told_prompt_by_prompt(layout: Layout) -> None:
     end |= _gain("over_seed", 0.25, 0.1, 0.4) | _gain("over_rival", 0.02, -0.05, 0.09)
     text = " ".join(report_words.in_words(rows))
     assert (
-        "won 25.0% [10.0%, 40.0%] win rate over the seed policy; prompt by prompt round 2 is "
-        in text
+        "Win rate of round 2 minus that of the seed policy, paired by prompt: "
+        "+25.0 points [+10.0, +40.0]: the rounds gained." in text
     )
-    assert "is told apart from round 0" in text
-    assert "(gamma 4), has 78.0%; round 2 is not told apart from it" in text
+    assert "(gamma 4), has 78.0%. Round 2 minus the rival: +2.0 points [-5.0, +9.0]: no" in text
     end |= _gain("over_seed", 0.05, -0.1, 0.2) | _gain("over_rival", 0.2, 0.1, 0.3)
     text = " ".join(report_words.in_words(rows))
-    assert "not told apart from round 0" in text
-    assert "round 2 beats it (+20.0% [+10.0%, +30.0%])" in text
-    end |= _gain("over_rival", -0.2, -0.3, -0.1)
-    assert "is beaten by it" in " ".join(report_words.in_words(rows))
+    assert "+5.0 points [-10.0, +20.0]: no clear difference." in text
+    assert "+20.0 points [+10.0, +30.0]: the rounds beat it." in text
+    end |= _gain("over_seed", -0.2, -0.3, -0.1) | _gain("over_rival", -0.2, -0.3, -0.1)
+    text = " ".join(report_words.in_words(rows))
+    assert "-20.0 points [-30.0, -10.0]: the rounds lost." in text
+    assert "-20.0 points [-30.0, -10.0]: it beats the rounds" in text
 
 
 def test_the_rival_is_told_at_equal_drift_too(layout: Layout) -> None:
@@ -46,8 +47,8 @@ def test_the_rival_is_told_at_equal_drift_too(layout: Layout) -> None:
         {"gamma": g, "development_win_rate": rate, "kl_to_base": kl} for g, rate, kl in tries
     ]
     text = " ".join(report_words.in_words(rows))
-    assert "Round 2 went 2.00 nats from the base, the rival 5.00" in text
-    assert "gamma 4 goes most nearly as far as the round (2.20 nats) and wins 70.0%" in text
+    assert "Round 2 is 2.00 nats from the base, the rival 5.00" in text
+    assert "gamma 4 is closest to the round's distance (2.20 nats); its win rate is 70.0%" in text
 
 
 def test_words_about_a_judge_follow_from_its_interval(layout: Layout) -> None:
@@ -55,24 +56,25 @@ def test_words_about_a_judge_follow_from_its_interval(layout: Layout) -> None:
     good, _ = report_words.judges_in_words(rows, flipped=0.0)
     assert good.startswith("The judge of round 1 is right on 70.0% [60.0%, 80.0%] of its pairs")
     assert "better than chance, and above the best of likelihood and length" in good
-    assert good.endswith("+0.120 [+0.050, +0.200] higher: the labels point the right way.")
+    assert "rates the chosen answers +0.120 [+0.050, +0.200] higher" in good
+    assert good.endswith("the labels point the right way.")
     rows[2] |= {"label_gap": -0.1, "label_gap_low": -0.2, "label_gap_high": -0.01}
     rows[3] |= {"label_gap": 0.01, "label_gap_low": -0.05, "label_gap_high": 0.07}
     rows[2] |= {"judge_accuracy": 0.55, "judge_accuracy_low": 0.45, "judge_accuracy_high": 0.65}
     rows[3] |= {"judge_accuracy": 0.3, "judge_accuracy_low": 0.2, "judge_accuracy_high": 0.4}
     poor, bad, flips = report_words.judges_in_words(rows, flipped=0.4)
-    assert "not told apart from chance, and no better than the best of" in poor
+    assert "no clear difference from chance, and no better than the best of" in poor
     assert "the labels point the wrong way" in poor
     assert "worse than chance" in bad
-    assert "the labels may point nowhere" in bad
-    assert flips.startswith("40% of the seed's labels were turned round on purpose")
+    assert "the labels may be no better than noise" in bad
+    assert flips.startswith("40% of the seed's labels were flipped on purpose")
 
 
 def test_what_round_zeros_detector_made_of_turned_labels_is_said(layout: Layout) -> None:
     rows = report.read_rows(layout, ["1", "2"])
     noise = {"n": 40, "wrong_share": 0.4, "auroc": 0.61}
     said = " ".join(report_words.judges_in_words(rows, flipped=0.4, noise=noise))
-    assert "40% of the seed's labels were turned round" in said
+    assert "40% of the seed's labels were flipped" in said
     assert "AUROC of 0.61" in said
     assert "AUROC" not in " ".join(report_words.judges_in_words(rows, flipped=0.4))
 
@@ -101,7 +103,7 @@ def test_seed_pairs_that_were_not_trained_on_are_told() -> None:
     reasons = {"cut:chosen": 1, "identical": 1, "near_identical": 1}
     assert flags == {"pairs": 5, "dropped": 1, "reasons": reasons}
     (sentence,) = report_words.seed_in_words(flags)
-    assert sentence.startswith("1 of 5 seed pairs were not trained on")
+    assert sentence.startswith("1 of 5 seed pairs failed data checks and were not trained on")
     assert report_words.seed_in_words(report_words.seed_flags(seed, flagged[:1])) == []
 
 
@@ -122,6 +124,6 @@ def test_held_out_labels_turned_labels_and_the_detectors_peer_are_told(layout: L
     rows[2] |= {"label_accuracy": 0.5, "noise_auroc": 0.55, "noise_margin_auroc": 0.65}
     said = " ".join(report_words.judges_in_words(rows, flipped=0.0))
     assert "Round 0's implicit reward is right on 52.0% [42.0%, 62.0%] of 100 held-out" in said
-    assert "pairs: not told apart from chance" in said
+    assert "pairs: no clear difference from chance" in said
     assert "right on 70.0%, the labels trained on are right on 50.0%" in said
     assert "AUROC of 0.55, the judge's plain margin with 0.65" in said

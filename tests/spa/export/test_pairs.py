@@ -67,8 +67,8 @@ def test_labels_turned_on_purpose_are_marked(exported_run: Layout, tmp_path: Pat
     write_table(run.kept(2), [kept[0], turned, *kept[2:]], JudgedPair)
     record(run)
     found = _published(run)
-    assert [n for n, p in enumerate(found["seed"]) if p.label_turned_round] == [3]
-    assert [n for n, p in enumerate(found["round-2"]) if p.label_turned_round] == [1]
+    assert [n for n, p in enumerate(found["seed"]) if p.label_flipped] == [3]
+    assert [n for n, p in enumerate(found["round-2"]) if p.label_flipped] == [1]
 
 
 def test_a_seed_pair_is_published_with_what_the_checks_said(

@@ -60,7 +60,7 @@ def test_rounds_of_this_run_and_of_another_revision(
     then: dict[str, Any] = json.loads(out)
     assert (then["a"], then["first"], then["difference"]) == ("before:1", 0.5, 0.5)
     _, out, _ = _compare(capsys, "0", "0")
-    assert "not told apart" in out
+    assert "no clear difference" in out
 
 
 def test_prompts_of_one_alone_are_told(pipeline: Path, capsys: pytest.CaptureFixture[str]) -> None:
