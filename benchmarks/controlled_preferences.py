@@ -176,7 +176,8 @@ def main() -> None:
     running.add_argument("--rubrics", nargs="+", choices=RUBRICS, default=RUBRICS)
     running.add_argument("--arms", nargs="+", choices=tuple(ARMS), default=tuple(ARMS))
     running.add_argument("--seeds", type=int, nargs="+", default=SEEDS)
-    commands.add_parser("table", help="print the tables")
+    printing = commands.add_parser("table", help="print the tables")
+    printing.add_argument("--seeds", type=int, nargs="+", help="of these alone; by default of all")
     arguments = parser.parse_args()
     match arguments.command:
         case "prepare":
@@ -184,7 +185,9 @@ def main() -> None:
         case "run":
             run(Layout.find(), arguments.rubrics, arguments.arms, arguments.seeds)
         case "table":
-            print(tables(study.read_results(RESULTS), RUBRICS, tuple(ARMS)), end="")
+            rows = study.read_results(RESULTS)
+            own = [row for row in rows if row["seed"] in (arguments.seeds or [row["seed"]])]
+            print(tables(own, RUBRICS, tuple(ARMS)), end="")
 
 
 if __name__ == "__main__":

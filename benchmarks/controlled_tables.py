@@ -92,7 +92,7 @@ def _headline(arms: Mapping[str, dict[int, Row]]) -> list[str]:
 
 
 def _gains(arms: Mapping[str, dict[int, Row]]) -> str:
-    """Every arm's last policy against the seed policy that it started from."""
+    """Every arm's last policy against the seed policy that it started from, and against SPA's."""
     gains = {}
     for arm in arms:
         if arm in SEED_ALONE:
@@ -104,11 +104,27 @@ def _gains(arms: Mapping[str, dict[int, Row]]) -> str:
             gains[arm] = [study.over_seeds(differences) for differences in found]
     adjusted = study.holm({arm: found[0][1] for arm, found in gains.items()})
     body = [
-        [arm, *(study.percent(interval) for interval, _ in found), f"{adjusted[arm]:.4f}"]
+        [
+            arm,
+            str(len(arms[arm])),
+            *(study.percent(interval) for interval, _ in found),
+            f"{adjusted[arm]:.4f}",
+            _beside_spa(arms, arm),
+        ]
         for arm, found in gains.items()
     ]
-    header = ["arm", "rubric score", "win rate over the base", "p (score, Holm)"]
+    header = [
+        "arm", "seeds", "rubric score", "win rate over the base", "p (score, Holm)",
+        "score minus SPA's",
+    ]  # fmt: skip
     return study.markdown("Gain over the seed policy after two rounds, points", header, body)
+
+
+def _beside_spa(arms: Mapping[str, dict[int, Row]], arm: str) -> str:
+    """Rubric score of an arm's last policy minus that of `spa` on the same seeds; descriptive."""
+    theirs = _outcome(arms, arm, "0" if arm in SEED_ALONE else "2", "scores")
+    found = _differences(theirs, _outcome(arms, "spa", "2", "scores"))
+    return study.percent(study.over_seeds(found)[0]) if found and arm != "spa" else "-"
 
 
 def _verdicts(arms: Mapping[str, dict[int, Row]]) -> list[str]:

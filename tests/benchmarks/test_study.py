@@ -107,6 +107,17 @@ def test_inverted_labels_are_said_to_fall_only_where_they_do() -> None:
     assert "Inverted labels did not clearly fall" in _table(_arm("inverted", 0.05))
 
 
+@pytest.mark.usefixtures("few_resamples")
+def test_an_arm_stands_beside_the_seed_and_beside_spa_with_its_number_of_seeds() -> None:
+    """Equal spread everywhere, so that every paired difference is the same at every prompt."""
+    found = _table(_arm("spa", 0.12), _arm("oracle", 0.2))
+    assert "| spa | 1 | +12.0 [12.0, 12.0] | +12.0 [12.0, 12.0] | 0.0020 | - |" in found
+    assert (
+        "| oracle | 1 | +20.0 [20.0, 20.0] | +20.0 [20.0, 20.0] | 0.0020 | +8.0 [8.0, 8.0] |"
+        in found
+    )
+
+
 def test_easy_reading_is_by_hand_the_automated_readability_index() -> None:
     """PLAIN: 54 letters in 14 words in 2 sentences; grade 0.24."""
     letters = sum(c.isalpha() for c in PLAIN)
