@@ -23,7 +23,7 @@ import spa.params
 from stages._app import STAGES, TOOLS
 
 DOCS = Path(__file__).parent
-_MADE = "<!-- Made of the code by `make format`; changes belong there. -->"
+_MADE = "<!-- Generated from the code by `make format`; make changes there. -->"
 _WORDS = {
     "integer": "whole number",
     "number": "number",
@@ -35,19 +35,19 @@ _CLI = f"""\
 
 {_MADE}
 
-Every command acts on the nearest `dvc.yaml`, here or in a folder above. Exit codes: 0; 1, an
-error that one line on stderr tells, or what the command was asked to find; 2, wrong usage.
-`--json` prints one object and nothing else on stdout. `spa COMMAND --help` says the same as this
-page.
+Every command that needs a pipeline acts on the nearest `dvc.yaml`, here or in a folder above;
+`init`, `score`, `validate` and `winrate` need none. Exit codes: 0; 1, an error, which is one line
+on stderr, or a fault that the command was asked to find; 2, wrong usage. `--json` prints one
+object and nothing else on stdout. `spa COMMAND --help` shows the same as this page.
 """
 _PARAMS = f"""\
 # params.yaml and compute.yaml
 
 {_MADE}
 
-`params.yaml` has every number of an experiment; `spa preset` has whole files to begin with. A key
-that is not known here is refused, and all faults are named together. A key without a default must
-be there. *none* is YAML's `null`.
+`params.yaml` has every number of an experiment; `spa preset` writes ready files to begin with.
+Unknown keys are refused, and all faults are reported together. A key without a default is
+required. *none* is YAML's `null`.
 """
 
 

@@ -23,7 +23,7 @@ class AlpacaEval(Section):
     model: str | None = None
     """The model asked, by the endpoint's name for it; the config's own by default."""
     usd_per_million_tokens: Annotated[float, Field(ge=0)] | None = None
-    """The model's price; where it is not said, alpaca-eval's price, or none on this machine."""
+    """The model's price; by default alpaca-eval's, or none for an endpoint on this machine."""
 
     @property
     def signature(self) -> str:
@@ -37,9 +37,9 @@ class Evaluate(Section):
 
     annotator: AnnotatorName | Annotated[list[AnnotatorName], Field(min_length=1)] = "rubric"
     """Who says which answer is better, the policy's or the base's: `rubric`, a Python function;
-    `llm`, a language model asked both ways round; `reward_model`; `recorded`, annotations of a
-    file; `alpaca_eval`, a model behind an endpoint, as AlpacaEval asks it. Of several the first
-    gives the win rate, and the others stand beside it."""
+    `llm`, a language model asked in both orders; `reward_model`; `recorded`, annotations of a
+    file; `alpaca_eval`, a model behind an endpoint, as AlpacaEval asks it. Of several, the first
+    gives the win rate, and the others are reported beside it."""
     llm: str | None = None
     """For `llm`: a folder of the pipeline with a causal language model, say `data/base/policy`."""
     reward_model: str | None = None
@@ -50,8 +50,8 @@ class Evaluate(Section):
     """Whose answers to the test prompts policies are compared with: the base's, or the outputs
     that `split.instructions` come with (AlpacaEval's have gpt4_1106_preview's)."""
     regression_data: str | None = None
-    """alpaca-eval's df_gamed.csv or a like file under `data/raw/annotations/`, for the
-    length-controlled win rate on AlpacaEval's 805; fetched from the Hub where it is not said."""
+    """alpaca-eval's df_gamed.csv or a file like it under `data/raw/annotations/`, for the
+    length-controlled win rate on AlpacaEval's 805; fetched from the Hub by default."""
     alpaca_eval: AlpacaEval = AlpacaEval()
     """For `alpaca_eval`: who is asked, and how."""
     max_cost_usd: Annotated[float, Field(ge=0)] | None = None

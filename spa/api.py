@@ -59,7 +59,7 @@ def load_policy(folder: str | Path, *, device: Device = None) -> Policy:
 
     Args:
         folder: such as `data/round-2/policy`, or any causal language model with a chat template.
-        device: found where it is not said.
+        device: by default the best there is.
 
     Raises:
         ModelError: the folder cannot be read, or its tokenizer has no chat template.
@@ -113,7 +113,7 @@ def score(
             read by its own tokens and without an end of turn where it was cut. Nothing is cut here.
         policy: folder of the model whose reward is asked for.
         reference: folder of the model it is compared with, of the same vocabulary.
-        device: found where it is not said.
+        device: by default the best there is.
 
     Returns:
         One score an answer, in order; both models read in float32, one in memory at a time.
@@ -144,7 +144,7 @@ def judge(
         reference: as for `score`.
         beta: scale of the probability (SPA, Eq. 7); no label depends on it.
         tie_band: answers whose rewards differ by no more than this many nats make no pair.
-        device: found where it is not said.
+        device: by default the best there is.
 
     Returns:
         At most one pair a prompt, in order; `margin` is the difference of rewards, in nats.

@@ -35,8 +35,8 @@ class Vllm(Section):
     """`vllm`: where the engine `vllm` lives and how it is laid out (docs/scale.md)."""
 
     python: str | None = None
-    """The Python of an environment with vLLM, so that its pins do not bind this one's; this
-    environment's where it is not said."""
+    """The Python of an environment with vLLM, so that its pins do not bind this one's; by
+    default this one's."""
     tensor_parallel: Positive = 1
     """GPUs that one copy of the model is spread over."""
     data_parallel: Positive = 1
@@ -64,7 +64,7 @@ def _a_command(text: str) -> str:
 
 
 class Launcher(Section):
-    """`launcher`: what starts the processes of a training in place of torch's launcher on this
+    """`launcher`: what starts the processes of a training instead of torch's launcher on this
     machine (docs/scale.md)."""
 
     command: Annotated[str, AfterValidator(_a_command)] | None = None
@@ -84,17 +84,17 @@ class Compute(Section):
     beyond rounding, so DVC does not track it."""
 
     device: Annotated[str, Field(pattern=r"^(cpu|mps|(cuda|xpu)(:[0-9]+)?)$")] | None = None
-    """`cpu`, `cuda`, `cuda:1`, `mps`; found where it is not said."""
+    """`cpu`, `cuda`, `cuda:1`, `mps`; by default the best there is."""
     dtype: Literal["float32", "bfloat16"] | None = None
-    """Of sampling and training: float32 on CPU and bfloat16 on CUDA where it is not said. The
-    judge's log-probabilities are float32's everywhere."""
+    """Of sampling and training: by default float32 on a CPU and bfloat16 on CUDA. The judge's
+    log-probabilities are float32 everywhere."""
     generate_batch: Positive | None = None
-    """Answers sampled at once. Where it is not said, 256 on a CPU (1.3 times as fast as 64 with
+    """Answers sampled at once. By default 256 on a CPU (1.3 times as fast as 64 with
     the starter, measured) and 64, which needs less memory, elsewhere."""
     score_tokens: Positive = 4096
     """Tokens, padding included, scored at once."""
     endpoint_calls: Positive = 5
-    """Calls to an annotator's endpoint under way at once."""
+    """Calls to an annotator's endpoint at the same time."""
     endpoint_timeout: Annotated[float, Field(gt=0)] = 60.0
     """Seconds that an endpoint may take to answer one call, after which it is tried again."""
     checkpoint_seconds: Annotated[float, Field(ge=0)] = 300.0
@@ -110,8 +110,8 @@ class Compute(Section):
     each holding a part of every one (FSDP2), in place of each holding all: much less memory on
     each, more traffic between them. Not with `train.lora`."""
     train_pairs: Positive | None = None
-    """Pairs per forward and backward pass; gradients add up to `train.batch_size`. Where it is
-    not said, 4 on a CPU (1.3 times as fast as 1 with the starter, measured) and 1, which needs
+    """Pairs per forward and backward pass; gradients add up to `train.batch_size`. By
+    default 4 on a CPU (1.3 times as fast as 1 with the starter, measured) and 1, which needs
     the least memory, elsewhere."""
     recompute_activations: bool = False
     """Whether training keeps of each layer its input alone and computes the rest again in the

@@ -11,7 +11,7 @@ Action = Literal["drop", "warn", "stop", "off"]
 
 
 class Check(Section):
-    """One data check: what to do with a pair it speaks against, and which answers it reads."""
+    """One data check: what to do with a pair that fails it, and which answers it reads."""
 
     action: Action
     """Leave the pair out, keep it and say so, stop the run, or do not look."""
@@ -112,14 +112,14 @@ WHOLE_PAIR: frozenset[CheckName] = frozenset(
 
 
 class Gate(Section):
-    """A figure of a round as a whole, and between which limits it is believed."""
+    """A figure of a round as a whole, and the limits it has to lie within."""
 
     action: Literal["stop", "warn", "off"]
     """What a figure outside its limits does."""
     low: float | None = None
-    """The least that is believed."""
+    """The lower limit."""
     high: float | None = None
-    """The most that is believed."""
+    """The upper limit."""
 
 
 GateName = Literal["chosen_longer", "margin_std", "distinct_answers", "distinct_2"]

@@ -14,16 +14,16 @@ _SAYS = {
     "identical": "both answers are the same",
     "near_identical": "both answers are nearly the same",
     "empty": "the answer is empty",
-    "blank": "the answer is nothing but blanks",
-    "wordless": "the answer has no word",
+    "blank": "the answer is only whitespace",
+    "wordless": "the answer has no words",
     "cut": "the answer was cut",
     "repetition": "the answer repeats itself",
     "prompt_echo": "the answer repeats the prompt",
-    "template_leak": "the answer holds a chat template's token or the opening of another turn",
-    "contradiction": "the same answers to the same prompt are preferred the other way round",
-    "repeated": "the same pair was there before",
-    "other_language": "the answer seems to be in another language than the prompt",
-    "mojibake": "the answer holds signs of a wrong decoding",
+    "template_leak": "the answer contains a chat template's token or the opening of another turn",
+    "contradiction": "the same answers to the same prompt have the opposite preference",
+    "repeated": "the pair repeats an earlier one",
+    "other_language": "the answer seems to be in a different language from the prompt",
+    "mojibake": "the answer shows signs of wrong decoding",
     "length_ratio": "one answer is many times as long as the other",
 }
 """What a check's reason means, without its side."""
@@ -79,8 +79,8 @@ def check_finding(row: Row, reason: str, twin: Row | None) -> Finding:
 
 def same_prompt_finding(row: Row, twin: Row) -> Finding:
     """A warning about a prompt that only case, blanks and the like tell apart from one before."""
-    topic = "the prompt is another's but for case, blanks, Unicode form and final punctuation"
-    what = f"the prompt is nearly that of {_place(row, twin)}; `spa split` tells if pools share it"
+    topic = "the prompt differs from another only in case, blanks, Unicode form or end punctuation"
+    what = f"the prompt is nearly that of {_place(row, twin)}; `spa split` says if pools share it"
     return Finding(row.file, row.number, "prompt", what, "same_prompt", "warn", topic)
 
 
@@ -94,8 +94,8 @@ def role_finding(row: Row, pair: Pair) -> Finding | None:
     role = pair.prompt[-1]["role"]
     if role == "user":
         return None
-    topic = "the prompt's last turn is not a user's"
-    what = f"the prompt ends with a turn of {role}"
+    topic = "the prompt's last turn is not the user's"
+    what = f"the prompt ends with a turn by {role}"
     return Finding(row.file, row.number, "prompt", what, "role", "warn", topic)
 
 

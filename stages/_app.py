@@ -1,4 +1,4 @@
-"""The `spa` command: finds the asked stage, runs it, and shows errors as one plain line."""
+"""The `spa` command: finds the requested stage, runs it, and shows errors as one plain line."""
 
 import os
 import sys
@@ -65,7 +65,7 @@ def run(arguments: list[str] | None = None) -> None:
 
     app = typer.Typer(
         help="Align a language model from a few preference labels (SPA, arXiv:2406.04412).",
-        epilog="`dvc repro` runs the stages of the pipeline in order; the tools stand beside it.",
+        epilog="`dvc repro` runs the stages of the pipeline in order; the tools are separate.",
         no_args_is_help=True,
         pretty_exceptions_show_locals=False,
         add_completion=False,
@@ -87,7 +87,7 @@ def run(arguments: list[str] | None = None) -> None:
 
 
 def in_words(error: Exception) -> str | None:
-    """What a user is told of an error, for the terminal; None of a bug, which stays as it is."""
+    """An error as the user sees it on the terminal; None for a bug, which keeps its traceback."""
     match error:
         case SpaError():
             return lines(str(error))

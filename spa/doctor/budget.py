@@ -56,7 +56,7 @@ def _seed_faults(params: Params, seed: Sequence[tuple[int, int]]) -> list[str]:
         return []
     return [
         f"train.max_length: found {limit}; {len(long)} of {len(seed)} seed pairs are longer (the "
-        f"longest has {max(long)} tokens), and training refuses them; raise it or take them out"
+        f"longest has {max(long)} tokens), and training refuses them; raise it or remove them"
     ]
 
 
@@ -72,8 +72,8 @@ def _round_faults(encoder: Encoder, params: Params, pools: Pools, context: int |
         if long := [length for length in lengths if length >= limit]:
             found.append(
                 f"rounds.{name}: train.max_length: found {limit}; {len(long)} of {len(lengths)} "
-                f"prompts alone have as many tokens (up to {max(long)}), and training refuses "
-                "their pairs; raise it or take them out"
+                f"prompts alone have that many tokens (up to {max(long)}), and training refuses "
+                "their pairs; raise it or remove them"
             )
     return found
 
@@ -86,9 +86,9 @@ def _beyond(
     if not long:
         return []
     answer = f" with an answer of {room}" if room else ""
-    todo = "lower it or take them out" if key else "take them out"
+    todo = "lower it or remove them" if key else "remove them"
     return [
-        f"{key or 'split.gold'}: {len(long)} of {len(lengths)} {what} are beyond the model's "
+        f"{key or 'split.gold'}: {len(long)} of {len(lengths)} {what} exceed the model's "
         f"{context} tokens{answer} (up to {max(long) + room}); {todo}"
     ]
 
@@ -106,7 +106,7 @@ def _refusable(encoder: Encoder, params: Params, pools: Pools) -> list[Finding]:
                     "lengths",
                     f"rounds.{name}: train.max_length: found {limit}; after {len(long)} of "
                     f"{len(prompts)} prompts an answer of {room} tokens is too long, and training "
-                    f"would refuse its pair; {max(long) + room} would hold all",
+                    f"would refuse its pair; {max(long) + room} would fit all",
                 )
             )
     return findings

@@ -53,10 +53,10 @@ def _scan(
     except InputError as error:
         faults.append(f"split.{key}: {error}")
     if not rows and not faults:
-        faults = [f"{source}: found no rows; wanted some; mend split.{key}"]
+        faults = [f"{source}: found no rows; wanted some; correct split.{key}"]
     shown = faults[:SHOWN]
     if len(faults) > SHOWN:
-        more = "`spa validate` lists all" if key == "source" else "mend these first"
+        more = "`spa validate` lists all" if key == "source" else "fix these first"
         shown.append(f"{source}: {len(faults) - SHOWN} more faults; {more}")
     findings += faults_or_ok("data", shown, f"{source}: {len(rows)} rows")
     return rows
@@ -98,6 +98,6 @@ def check_pools(params: Params, data: RawData) -> tuple[Pools | None, list[Findi
     asked = sum(map(len, pools.rounds.values()))
     text = (
         f"{len(pools.seed)} seed pairs, {len(pools.gold)} gold pairs, {len(pools.test)} test "
-        f"and {len(pools.development)} development prompts, {asked} prompts of rounds"
+        f"and {len(pools.development)} development prompts, {asked} prompts for rounds"
     )
     return pools, [*again, ok("pools", text)]

@@ -51,7 +51,7 @@ def examine(layout: Layout) -> list[Finding]:
     named = [
         text if text.startswith(str(layout.params)) else f"params.yaml: {text}" for text in faults
     ]
-    findings = faults_or_ok("params", named, "params.yaml is valid, rounds and all")
+    findings = faults_or_ok("params", named, "params.yaml is valid, rounds included")
     compute, found = check_compute(layout)
     findings += found
     data, found = _data(layout, params, raw)

@@ -23,11 +23,11 @@ def check_leftovers(layout: Layout) -> list[Finding]:
     """Nothing keeps DVC from starting."""
     file = damaged_lock(layout.root)
     if file is None:
-        return [ok("leftovers", "nothing of a killed run is in DVC's way")]
+        return [ok("leftovers", "no killed run left anything that stops DVC")]
     return [
         fault(
             "leftovers",
-            f"{layout.show(file)}: is damaged, as DVC was killed while it wrote it, and no `dvc "
-            f"repro` starts; while no DVC runs here, `rm {layout.show(file)}`",
+            f"{layout.show(file)}: is damaged, as DVC was killed while writing it, and `dvc repro` "
+            f"cannot start; when no DVC is running here, `rm {layout.show(file)}`",
         )
     ]

@@ -28,9 +28,11 @@ def check_versions() -> list[Finding]:
     found = [text for one in needed if (text := version_fault(one)) is not None]
     own = platform.python_version()
     if not python.contains(own, prereleases=True):
-        found.insert(0, f"Python: found {own}, wanted {python}; make the environment anew with it")
+        found.insert(0, f"Python: found {own}, wanted {python}; recreate the environment with it")
     named = ", ".join(f"{name} {_version(name)}" for name in _NAMED)
-    return faults_or_ok("versions", found, f"Python {own}, {named} and {len(needed)} bounds kept")
+    return faults_or_ok(
+        "versions", found, f"Python {own}, {named}; all {len(needed)} bounds are met"
+    )
 
 
 def version_fault(wanted: Requirement) -> str | None:
@@ -64,15 +66,15 @@ def check_device(compute: Compute) -> list[Finding]:
             return [
                 fault(
                     "device",
-                    f"compute.yaml: device: found {asked!r}, and torch sees "
-                    f"{torch.cuda.device_count()} CUDA devices; mend it or install the driver",
+                    f"compute.yaml: device: found {asked!r}, but torch sees "
+                    f"{torch.cuda.device_count()} CUDA devices; correct it or install the driver",
                 )
             ]
         return [ok("device", f"{asked}: {torch.cuda.get_device_name(index)}")]
     if asked == "mps" and not torch.backends.mps.is_available():
-        return [fault("device", "compute.yaml: device: found 'mps', which torch does not see")]
+        return [fault("device", "compute.yaml: device: found 'mps', but torch sees no such device")]
     if not seen and shutil.which("nvidia-smi"):
-        return [note("device", f"{asked}: nvidia-smi is here, but torch sees no CUDA device")]
+        return [note("device", f"{asked}: nvidia-smi is installed, but torch sees no CUDA device")]
     return [ok("device", f"{asked}, CUDA {'seen' if seen else 'not seen'}")]
 
 
@@ -90,7 +92,7 @@ def _crowd(compute: Compute, asked: str, cards: int) -> str | None:
 def check_room(layout: Layout, compute: Compute, plan: PipelinePlan) -> list[Finding]:
     """Memory and disk against the plan of the stages still to run."""
     if not plan.to_run:
-        return [ok("room", "nothing is to run")]
+        return [ok("room", "nothing to run")]
     return [
         _compared(
             "memory",
@@ -98,7 +100,9 @@ def check_room(layout: Layout, compute: Compute, plan: PipelinePlan) -> list[Fin
             device_memory(compute),
             "set train.lora, or shard or smaller batches in compute.yaml",
         ),
-        _compared("disk", plan.disk, free_disk(layout.root), "make room or move the pipeline"),
+        _compared(
+            "disk", plan.disk, free_disk(layout.root), "free some space or move the pipeline"
+        ),
     ]
 
 
@@ -108,5 +112,5 @@ def _compared(what: str, needed: int | None, there: int | None, todo: str) -> Fi
         return note(what, f"{has} here; what the run needs is known once `dvc repro base` has run")
     text = f"{has} here, the run needs about {needed / 1e9:.1f} GB"
     if there is not None and needed > there:
-        return fault(what, f"{text}; {todo}, or take a larger machine")
+        return fault(what, f"{text}; {todo}, or use a larger machine")
     return ok(what, text)

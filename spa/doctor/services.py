@@ -26,8 +26,8 @@ def check_endpoint(layout: Layout, params: Params) -> list[Finding]:
     except AnnotationError as error:
         return [fault("endpoint", f"evaluate.annotator: {error}")]
     if not listed:
-        return [note("endpoint", f"{endpoint.shown} answers, but has no list of models to ask for")]
-    return [ok("endpoint", f"{endpoint.shown} answers and takes the key")]
+        return [note("endpoint", f"{endpoint.shown} answers, but offers no list of models")]
+    return [ok("endpoint", f"{endpoint.shown} answers and accepts the key")]
 
 
 def check_tracking(layout: Layout) -> list[Finding]:
@@ -35,7 +35,7 @@ def check_tracking(layout: Layout) -> list[Finding]:
     uri = without_login(tracking_uri(layout), tracking_uri(layout))
     if reason := unreachable(layout):
         reason = without_login(reason, tracking_uri(layout))
-        todo = "start the server or mend MLFLOW_TRACKING_URI, or nothing is logged"
+        todo = "start the server or correct MLFLOW_TRACKING_URI, or nothing is logged"
         return [fault("mlflow", f"{uri}: cannot be reached ({reason}); {todo}")]
     return [ok("mlflow", uri)]
 
@@ -49,7 +49,7 @@ def check_remote(layout: Layout) -> list[Finding]:
         with Repo(str(layout.root)) as repo:
             name = repo.config["core"].get("remote")
             if not name:
-                return [ok("remote", "none is set: DVC keeps everything on this machine")]
+                return [ok("remote", "none is set; DVC keeps everything on this machine")]
             return [_remote(repo, name)]
     except DvcException as error:
         return [fault("remote", f"DVC: {error}")]
@@ -68,6 +68,6 @@ def _remote(repo: Any, name: str) -> Finding:
     except Exception as error:  # of whichever library speaks to this kind of remote
         cause = error.__cause__ or error
         if isinstance(cause, FileNotFoundError):
-            return note("remote", f"{name}: nothing is there yet; `dvc push` makes it")
+            return note("remote", f"{name}: does not exist yet; `dvc push` creates it")
         reason = f"{type(cause).__name__}: {cause}"[:200]
-    return fault("remote", f"{name}: cannot be reached ({reason}); mend it with `dvc remote`")
+    return fault("remote", f"{name}: cannot be reached ({reason}); fix it with `dvc remote`")

@@ -44,19 +44,19 @@ def check_steps(params: Params) -> list[Finding]:
         if round and pairs < own.filter.min_kept:
             found.append(
                 f"{key}: found {pairs}, wanted at least filter.min_kept = {own.filter.min_kept}; "
-                "raise the one or lower the other"
+                "raise the former or lower the latter"
             )
-    return faults_or_ok("steps", found, "every round has a step to train")
+    return faults_or_ok("steps", found, "every round has enough pairs for a step")
 
 
 def check_sources(raw: object) -> list[Finding]:
     """No place on the Hub is named without its commit."""
     found = [
-        f"{pin.key}: {pin.source}: its commit is open, and stages refuse it; run `spa preset "
+        f"{pin.key}: {pin.source}: has no commit, and stages refuse it; run `spa preset "
         "--resolve`, which asks the Hub for it"
         for pin in open_pins(raw)
     ]
-    return faults_or_ok("sources", found, "every place on the Hub is named with its commit")
+    return faults_or_ok("sources", found, "every source on the Hub has its commit")
 
 
 def check_base(layout: Layout, params: Params) -> list[Finding]:
@@ -67,7 +67,7 @@ def check_base(layout: Layout, params: Params) -> list[Finding]:
     for key, source in (("source", params.base.source), ("policy", params.base.policy)):
         if source is not None and not source.endswith("@"):  # `check_sources` tells of those
             found += _trouble(f"base.{key}", partial(check_source, source, layout.root))
-    return faults_or_ok("base", found, "base.source is a folder, a wheel or a place on the Hub")
+    return faults_or_ok("base", found, "base.source is a folder, a wheel or a Hub model")
 
 
 def check_adapters(params: Params) -> list[Finding]:
@@ -89,7 +89,7 @@ def check_code(layout: Layout) -> list[Finding]:
         code_lock.check_code(layout)
     except SpaError as error:
         return [fault("code", error)]
-    return [ok("code", "the code of every stage is known")]
+    return [ok("code", "the installed code matches data/code, if that is there")]
 
 
 def check_dag(layout: Layout) -> list[Finding]:
@@ -99,7 +99,7 @@ def check_dag(layout: Layout) -> list[Finding]:
     except SpaError as error:
         return [fault("dvc.yaml", error)]
     missing = sorted(set(_missing(layout, stages)))
-    return faults_or_ok("dvc.yaml", missing, f"{len(stages)} stages, all they read is there")
+    return faults_or_ok("dvc.yaml", missing, f"{len(stages)} stages; everything they read is there")
 
 
 def check_lock(layout: Layout) -> list[Finding]:
@@ -118,8 +118,8 @@ def _missing(layout: Layout, stages: dict[str, Stage]) -> Iterator[str]:
             made = any(_within(dep, out) or _within(out, dep) for out in outs)
             if not made and not (layout.root / dep).exists():
                 yield (
-                    f"{dep}: not found; wanted by {stage.kind} in dvc.yaml; make it or mend "
-                    "its name"
+                    f"{dep}: not found; wanted by {stage.kind} in dvc.yaml; create it or "
+                    "correct its name"
                 )
 
 
@@ -151,8 +151,8 @@ def check_judges(layout: Layout, params: Params) -> list[Finding]:
     written = {str(layout.policy(n).relative_to(layout.root)) for n in _rounds(params)}
     for key, folder in folders.items():
         if folder not in written and not (layout.root / str(folder)).is_dir():
-            found.append(f"{key}: found no folder {folder}; wanted a model's; mend the path")
-    return faults_or_ok("judges", found, "every judge and annotator is there")
+            found.append(f"{key}: found no folder {folder}; wanted a model's; correct the path")
+    return faults_or_ok("judges", found, "every judge and annotator was found")
 
 
 def _trouble(key: str, load: Callable[[], object]) -> list[str]:

@@ -31,7 +31,7 @@ def check_template(encoder: Encoder, pools: Pools) -> list[Finding]:
         *_first(_mask_faults(encoder, pairs)),
     ]
     findings = faults_or_ok(
-        "template", found, f"{len(rows)} prompts and {2 * len(pairs)} answers are as it says"
+        "template", found, f"{len(rows)} prompts and {2 * len(pairs)} answers follow it"
     )
     changed = [pair for pair in pairs if not _goes_on(encoder, pair)]
     if changed and not found:
@@ -56,10 +56,10 @@ def check_policies(encoder: Encoder, folders: Sequence[Path]) -> list[Finding]:
         ):
             if ours != theirs:
                 found.append(
-                    f"{folder}: its {what} is not the base's; wanted one in every stage; "
-                    "delete the folder and run `dvc repro`"
+                    f"{folder}: its {what} is not the base's; wanted the same in every "
+                    "stage; delete the folder and run `dvc repro`"
                 )
-    return faults_or_ok("tokenizers", found, f"the base's in all {len(folders)} policies")
+    return faults_or_ok("tokenizers", found, f"all {len(folders)} policies have the base's")
 
 
 def _some(rows: Sequence[R]) -> list[R]:
@@ -79,13 +79,13 @@ def _prompt_faults(encoder: Encoder, row: Pair | Prompt) -> Iterator[str]:
     if not encoder.spells_token(row.prompt) and ids != _ids(encoder, rendered):
         yield (
             f"{tokenizer.name_or_path}: the tokens of prompt {row.prompt_id} are not those of its "
-            "rendered text; wanted no special token beyond the template's; mend the tokenizer"
+            "rendered text; wanted no special token beyond the template's; fix the tokenizer"
         )
     whole = _rendered(encoder, row.prompt, "yes")
     if whole[: len(ids)] != ids:
         yield (
             f"{tokenizer.name_or_path}: the tokens of prompt {row.prompt_id} do not begin those of "
-            "the chat with its answer; wanted one template for both; mend chat_template"
+            "the chat with its answer; wanted one template for both; fix chat_template"
         )
 
 
@@ -95,8 +95,8 @@ def _answer_faults(encoder: Encoder, pair: Pair) -> Iterator[str]:
         finished, cut = encoder.answer(text, "stop"), encoder.answer(text, "length")
         if finished.count(end) != 1 or finished[-1] != end or end in cut:
             yield (
-                f"pair {pair.pair_id}: its {side} answer holds the end-of-turn token as text; "
-                "wanted it once, after a finished answer; take it out of the data"
+                f"pair {pair.pair_id}: its {side} answer contains the end-of-turn token as text; "
+                "wanted it once, after a finished answer; remove it from the data"
             )
 
 
@@ -109,7 +109,7 @@ def _mask_faults(encoder: Encoder, pairs: Sequence[Pair]) -> Iterator[str]:
         batch = make_batch(sequences, torch.device("cpu"))
         for number, sequence in enumerate(sequences):
             if batch.targets[batch.owner == number].tolist() != sequence.answer:
-                yield f"pair {pair.pair_id}: its mask leaves out tokens of an answer, a bug"
+                yield f"pair {pair.pair_id}: its mask leaves out tokens of an answer: a bug"
 
 
 def _goes_on(encoder: Encoder, pair: Pair) -> bool:

@@ -60,16 +60,14 @@ def measure_lengths(layout: Layout, params: Params, base: Path | None) -> Length
     ask, tell, how = _measures(base)
     if not prompts:
         notes.append(
-            "prompt lengths unknown, as data are not here or cannot be read: taken as the longest "
-            "that leave room for an answer within train.max_length"
+            "prompt lengths unknown, as the data are not here or cannot be read: taken as the "
+            "longest that leave room for an answer within train.max_length"
         )
     elif how:
         notes.append(how)
     sampled, evaluated = _sampled(layout, params), _evaluated(layout)
     if sampled is None or evaluated is None:
-        notes.append(
-            "answer lengths unknown until a round has sampled some: taken as max_new_tokens"
-        )
+        notes.append("answer lengths unknown until a round has sampled: taken as max_new_tokens")
     return Lengths(
         prompt=_mean(map(ask, prompts)),
         labelled=_mean(map(tell, answers)),
@@ -104,7 +102,7 @@ def _measures(
     base: Path | None,
 ) -> tuple[Callable[[list[Message]], int], Callable[[str], int], str]:
     """Length of a prompt and of an answer in tokens, and a note where they are guessed."""
-    how = f"no tokenizer yet: {CHARACTERS_A_TOKEN} characters taken as a token"
+    how = f"no tokenizer yet: {CHARACTERS_A_TOKEN} characters counted as one token"
     if base is not None:
         from spa.models import load_encoder
 

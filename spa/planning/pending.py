@@ -31,7 +31,7 @@ def pending_stages(layout: Layout, stages: Mapping[str, Stage]) -> tuple[list[st
             changed = {name for name in stages if name not in known or _changed(known[name])}
     except (DvcException, ArtefactError) as error:
         text = " ".join(str(error).split())[:200]
-        return list(stages), f"DVC cannot say what is up to date ({text}): every stage counts"
+        return list(stages), f"DVC cannot say what is up to date ({text}): every stage is counted"
     outs = [out for name in changed for out in stages[name].outs]
     later = set(downstream(stages, outs))
     return [name for name in stages if name in changed | later], None

@@ -103,7 +103,7 @@ def _model(
                 f"as {re.split('[@#]', params.base.source)[0]} has"
             )
             return found
-        reason = "there is no base yet; run `dvc repro base`, or say --config with its config.json"
+        reason = "there is no base yet; run `dvc repro base`, or give its config.json with --config"
     except ModelError as error:
         reason = str(error)
     notes.append(f"memory, disk and hours unknown: {reason}")
@@ -156,7 +156,7 @@ def _priced(
         cost = None
     if cost is not None and cost.usd_per_token is None:
         notes.append(
-            "the judge's price is unknown: say evaluate.alpaca_eval.usd_per_million_tokens"
+            "the judge's price is unknown: set evaluate.alpaca_eval.usd_per_million_tokens"
         )
     return {
         name: replace(
@@ -189,7 +189,7 @@ def _timed(plans: Mapping[str, StagePlan], known: _Known, notes: list[str]) -> d
         return dict(plans)
     notes.append(rates.describe())
     if "vllm" in known.params.engines:
-        notes.append("sampling is timed with the transformers engine; vLLM's takes other hours")
+        notes.append("sampling is timed with the transformers engine; hours with vLLM differ")
     return timed(plans, rates)
 
 
@@ -199,5 +199,5 @@ def _check_memory(plans: Mapping[str, StagePlan], known: _Known) -> None:
     if needs is not None and there is not None and needs > there:
         raise ModelError(
             f"a stage needs about {needs / 1e9:.1f} GB of memory, {there / 1e9:.1f} are here, so "
-            "that nothing was tried"
+            "nothing was measured"
         )

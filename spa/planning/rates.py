@@ -64,7 +64,7 @@ class Rates:
         return (
             f"a token takes {sampled:.3f} ms to sample in batches of {self.batch}, "
             f"{self.read * 1e3:.3f} to read, {self.trained * 1e3:.3f} to train on; a stage "
-            f"{self.start:.1f} s to begin"
+            f"{self.start:.1f} s to start"
         )
 
 

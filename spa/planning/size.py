@@ -94,7 +94,7 @@ def config_size(file: Path) -> ModelSize:
     from spa.models import load_config
 
     if not file.exists():
-        raise ModelError(f"{file}: not found; wanted a model's config.json; mend --config")
+        raise ModelError(f"{file}: not found; wanted a model's config.json; correct --config")
     config = load_config(file)
     try:
         with torch.device("meta"):

@@ -83,10 +83,12 @@ def ask_hub(pin: Pin) -> str:
     except Exception as error:  # of the Hub's client or of what it speaks through
         reason = " ".join(str(error).split())[:200]
         raise ParamsError(
-            f"{pin.key}: the Hub does not tell the commit of {name} ({reason}); params.yaml keeps "
-            f"{pin.source}; say `spa preset --resolve` where the Hub can be reached, or write "
-            "the commit there"
+            f"{pin.key}: the Hub gave no commit of {name} ({reason}); params.yaml keeps "
+            f"{pin.source}; run `spa preset --resolve` where the Hub can be reached, or write "
+            "the commit yourself"
         ) from error
     if not re.fullmatch(r"[0-9a-f]{40}", found.sha or ""):
-        raise ParamsError(f"{pin.key}: the Hub says {found.sha!r}; wanted a commit of 40 digits")
+        raise ParamsError(
+            f"{pin.key}: the Hub returned {found.sha!r}; wanted a commit of 40 digits"
+        )
     return str(found.sha)

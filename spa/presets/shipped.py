@@ -43,7 +43,7 @@ def preset(name: str) -> Preset:
     found = {one.name: one for one in presets()}
     if name not in found:
         raise ParamsError(
-            f"preset: found {name!r}; wanted one of {', '.join(found)}; `spa preset --list` says "
-            "what each is"
+            f"preset: found {name!r}; wanted one of {', '.join(found)}; `spa preset --list` "
+            "describes each"
         )
     return found[name]

@@ -38,8 +38,8 @@ def write_preset(layout: Layout, chosen: Preset, *, force: bool = False) -> list
         del wanted[layout.params]
     elif there not in (None, *(one.text.encode() for one in presets())) and not force:
         raise ParamsError(
-            f"{layout.params}: is another than preset {chosen.name}, and was not overwritten; "
-            "keep it, or say --force"
+            f"{layout.params}: differs from preset {chosen.name} and was not overwritten; "
+            "keep it, or use --force"
         )
     for path, text in wanted.items():
         with replace_file(path) as temporary:

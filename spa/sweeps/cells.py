@@ -58,9 +58,7 @@ def plan_cells(
     if twice := sorted({key for key in names if names.count(key) > 1}):
         raise ParamsError(f"sweep: {', '.join(twice)}: found more than once; wanted each key once")
     if "seed" in names:
-        raise ParamsError(
-            "sweep: seed: its values are params.yaml's and those after it; say --seeds"
-        )
+        raise ParamsError("sweep: seed: its values count up from that of params.yaml; use --seeds")
     own = [*axes, ("seed", [str(raw["seed"] + number) for number in range(seeds)])]
     keys = [key for key, _ in own]
     cells = [
@@ -80,7 +78,7 @@ def without_effect(raw: Mapping[str, Any], cells: Sequence[Cell]) -> Iterator[st
             rounds = [r for r, line in raw["rounds"].items() if name in (line.get(section) or {})]
             if rounds:
                 yield (
-                    f"{key} changes nothing in round {', '.join(rounds)}, which has its own: "
+                    f"{key} has no effect in round {', '.join(rounds)}, which has its own: "
                     f"rounds.{rounds[0]}.{key}"
                 )
 
@@ -121,11 +119,11 @@ def _check(raw: dict[str, Any], cell: Cell) -> None:
         for folder in folders:
             place = place.setdefault(folder, {})
             if not isinstance(place, dict):
-                raise ParamsError(f"sweep: {key}: {folder} of params.yaml holds no keys")
+                raise ParamsError(f"sweep: {key}: {folder} in params.yaml has no keys")
         try:
             place[last] = yaml.safe_load(value)
         except yaml.YAMLError as error:
-            raise ParamsError(f"sweep: {key}: found {value!r}; wanted a value of YAML") from error
+            raise ParamsError(f"sweep: {key}: found {value!r}; wanted a YAML value") from error
     _, faults = check_params(changed)
     if faults:
         raise ParamsError(f"sweep: {cell}: {'; '.join(faults)}")

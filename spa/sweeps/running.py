@@ -34,13 +34,13 @@ def check_tree(layout: Layout) -> None:
         if git(layout, "cat-file", "-e", f"HEAD:./{layout.show(file)}") is None:
             raise SpaError(
                 f"sweep: {layout.show(file)} is in no commit; wanted the pipeline in git, as "
-                "experiments begin from a commit; `git add` and `git commit` it"
+                "experiments start from a commit; `git add` and `git commit` it"
             )
     changed = git(layout, "diff", "HEAD", "--name-only", "--relative") or ""
     if changed:
         raise SpaError(
             f"sweep: {', '.join(changed.split())} changed since the last commit; wanted "
-            "experiments that the commit tells all about; `git commit` or `git stash` first"
+            "no other changes, as experiments start from it; `git commit` or `git stash` first"
         )
 
 
@@ -52,7 +52,7 @@ def experiments(layout: Layout, revision: str = "HEAD") -> dict[str, str]:
     """
     commit = git(layout, "rev-parse", "--verify", "--quiet", f"{revision}^{{commit}}")
     if commit is None:
-        raise SpaError(f"sweep: found no commit {revision!r}; wanted one that a sweep began from")
+        raise SpaError(f"sweep: found no commit {revision!r}; wanted one that a sweep started from")
     place = f"refs/exps/{commit[:2]}/{commit[2:]}/"
     refs = (git(layout, "for-each-ref", "--format=%(refname)", place) or "").split()
     return {ref.removeprefix(place): ref for ref in refs if ref.startswith(place + PREFIX)}

@@ -15,9 +15,9 @@ def main(as_json: Json = False) -> None:
     """Check every file against dvc.lock and the manifests, and every row against its parents.
 
     Tamper-evident, not tamper-proof: an edit of data, labels, policies, params, dvc.lock or a
-    manifest is named by file and row; someone who makes all records anew can only be found by
-    the root hash, kept outside in a signed tag. Nothing is changed, no model is run. Exit code
-    1 where anything is wrong.
+    manifest is reported with file and row. A rewrite of all records shows only against
+    the root hash, kept elsewhere in a signed tag. Changes nothing and runs no model. Exit code 1
+    if anything is wrong.
     """
     import json
     from dataclasses import asdict
@@ -36,7 +36,7 @@ def main(as_json: Json = False) -> None:
         )
     else:
         _show(faults, notes)
-        print(f"root hash: {found.root_hash or 'none, as a stage has no manifest'}")
+        print(f"root hash: {found.root_hash or 'none, because a stage has no manifest'}")
         verdict = f"{len(faults)} faults" if faults else "as it was made"
         print(f"audit: {found.pairs} pairs read: {verdict}")
     raise typer.Exit(1 if faults else 0)
@@ -51,6 +51,6 @@ def _show(faults: "list[Fault]", notes: list[str]) -> None:
         for fault in own[:SHOWN]:
             print(fault)
         if len(own) > SHOWN:
-            print(f"{file}: {len(own) - SHOWN} more (--json has all)")
+            print(f"{file}: {len(own) - SHOWN} more (--json lists all)")
     for note in notes:
         print(f"note: {note}")

@@ -5,21 +5,21 @@ from typing import Annotated
 import typer
 
 Policy = Annotated[
-    str, typer.Argument(help="A round (0, 2, rival) or REV:ROUND of another git revision.")
+    str, typer.Argument(help="A round (0, 2, rival), or REV:ROUND for another git revision.")
 ]
 By = Annotated[
     str | None,
-    typer.Option("--annotator", help="By this one of several annotators; by default the first."),
+    typer.Option("--annotator", help="Which of several annotators to use; by default the first."),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")]
 
 
 def main(a: Policy, b: Policy, annotator: By = None, as_json: Json = False) -> None:
-    """Difference in win rate between two policies, paired by test prompt.
+    """Compare the win rates of two policies, paired by test prompt.
 
     A and B are rounds of this run (`spa compare 0 2`) or of another branch, commit or DVC
     experiment (`spa compare main:2 2`). The interval is a 95 % bootstrap over the prompts both
-    answered: much tighter than the two win rates' own, as easy prompts are easy for both.
+    answered: much narrower than the two win rates' own, as easy prompts are easy for both.
     """
     import json
     from dataclasses import asdict
@@ -40,9 +40,9 @@ def main(a: Policy, b: Policy, annotator: By = None, as_json: Json = False) -> N
         f"{'a clear difference' if apart else 'no clear difference'}"
     )
     if found.unpaired:
-        print(f"{found.unpaired} more have a preference for one of the two alone and do not count")
+        print(f"{found.unpaired} more have a preference for only one of the two and do not count")
     if found.other_baseline:
         print(
-            f"on {found.other_baseline} of them the baseline gave the two runs different answers, "
-            "so that part of the difference is the baseline's"
+            f"on {found.other_baseline} of them the baseline's answers differ between the runs, so "
+            "part of the difference comes from the baseline"
         )

@@ -4,9 +4,9 @@ from stages._context import stage_context
 
 
 def main() -> None:
-    """Build Great Expectations' pages of every round that has pairs, under data/docs/.
+    """Build Great Expectations' pages for every round that has pairs, under data/docs/.
 
-    They need no network. They carry clocks and ids, so that neither git nor DVC tracks them.
+    The pages work offline. Neither git nor DVC tracks them, as they contain times and ids.
     """
     from spa.checks.index import RoundPages, write_index
     from spa.checks.pages import write_pages
@@ -19,8 +19,8 @@ def main() -> None:
         rounds = [name for name in here.params.rounds if layout.pairs(name).exists()]
     if not rounds:
         raise ArtefactError(
-            f"{layout.show(layout.pairs(1))}: not found, nor of any other round; wanted pairs to "
-            "make pages of; run `dvc repro`"
+            f"{layout.show(layout.pairs(1))}: not found, nor any other round's; wanted pairs to "
+            "make pages from; run `dvc repro`"
         )
     pages = []
     for name in rounds:

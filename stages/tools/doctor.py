@@ -10,12 +10,12 @@ Json = Annotated[bool, typer.Option("--json", help="Print one JSON object and no
 
 
 def main(as_json: Json = False) -> None:
-    """Name everything that would stop the run or spoil it, all at once.
+    """List everything that would stop a run or spoil its results, all at once.
 
-    Params as a whole, data, pools, chat template, lengths, versions, memory, disk, device, and
-    the services that the run talks to. One line a check: ok, note or FAULT with its key or file
-    and what to do. No weights are loaded, nothing is written, downloaded or paid. Exit code 1
-    where there is a fault.
+    Checks params as a whole, data, pools, chat template, lengths, versions, memory, disk, device
+    and the services that the run uses. Prints one line per check: ok, note or FAULT, with its key
+    or file and what to do. Loads no weights; writes, downloads and pays for nothing. Exit code 1
+    if there is a fault.
     """
     import contextlib
     import json

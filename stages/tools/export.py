@@ -12,8 +12,8 @@ Round = Annotated[int, typer.Option("--round", min=0, help="Round whose policy i
 Out = Annotated[
     Path | None,
     typer.Option(
-        help="Folder to write, by default data/export/round-N; an earlier export is replaced, "
-        "anything else refused."
+        help="Folder to write, by default data/export/round-N. An earlier export in it is "
+        "replaced; anything else is refused."
     ),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")]
@@ -22,10 +22,10 @@ Json = Annotated[bool, typer.Option("--json", help="Print one JSON object and no
 def main(round: Round, out: Out = None, as_json: Json = False) -> None:
     """Write a round as a bundle for publication: model, pairs, figures, params, cards, hashes.
 
-    model/ loads in transformers as it is, data/ in datasets and TRL; both have a card filled
-    from the run's files, and data/ Croissant metadata. Raw data, held-out prompts and gold
-    labels are not included, nor where anything lies on this machine. What differs from what
-    the run's manifests say is not exported. Equal runs give equal bytes.
+    model/ loads directly in transformers, data/ in datasets and TRL; both have a card filled in
+    from the run's files, and data/ has Croissant metadata. Raw data, held-out prompts, gold
+    labels and paths of this machine are left out. A file that differs from the run's manifests
+    is refused. Equal runs give equal bytes.
     """
     import json
 
@@ -46,7 +46,7 @@ def main(round: Round, out: Out = None, as_json: Json = False) -> None:
     _show(made, layout.show(made.folder))
     print("not included: raw data, held-out prompts, gold labels")
     print(f"root hash: {made.root_hash}")
-    print(f"a signed tag that holds it, and the bundle's: {tag}")
+    print(f"to sign it and the bundle's hash in a tag: {tag}")
 
 
 def _show(made: "Exported", folder: str) -> None:

@@ -1,4 +1,4 @@
-"""Tool `flagged`: the rows that a round's data checks speak against, and why."""
+"""Tool `flagged`: the rows that a round's data checks flagged, and why."""
 
 from typing import Annotated, Literal
 
@@ -9,12 +9,14 @@ from stages._terminal import plain
 
 FlaggedRound = Annotated[
     int | None,
-    typer.Option("--round", min=0, help="Round whose rows are shown; 0 is the human seed."),
+    typer.Option("--round", min=0, help="Round whose rows are shown; 0 is the seed."),
 ]
-Gold = Annotated[bool, typer.Option("--gold", help="Show the held-out gold pairs' rows.")]
+Gold = Annotated[bool, typer.Option("--gold", help="Show the rows of the held-out gold pairs.")]
 Reason = Annotated[
     str | None,
-    typer.Option(help="Only rows with this check (cut), reason (cut:chosen), or behind this gate."),
+    typer.Option(
+        help="Only rows with this check (cut) or reason (cut:chosen), or behind this gate."
+    ),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")]
 
@@ -22,11 +24,12 @@ Json = Annotated[bool, typer.Option("--json", help="Print one JSON object and no
 def main(
     round: FlaggedRound = None, gold: Gold = False, reason: Reason = None, as_json: Json = False
 ) -> None:
-    """Show the pairs that `filter` flagged, or `split` in seed and gold; why, and what followed.
+    """Show the pairs that data checks flagged, why, and what was done with them.
 
-    With a gate of filter.gates as reason: the kept pairs whose chosen answer is longer
-    (chosen_longer), the kept pairs by margin, least first (margin_std), or the answers given
-    more than once (distinct_answers, distinct_2).
+    `split` flags pairs of seed and gold, `filter` those of rounds. If the reason is a gate of
+    filter.gates: the kept pairs whose chosen answer is longer (chosen_longer), the kept pairs by
+    margin, smallest first (margin_std), or the answers given more than once (distinct_answers,
+    distinct_2).
     """
     import json
     from dataclasses import asdict
@@ -34,7 +37,7 @@ def main(
     from spa.flagged import rows_behind
 
     if gold == (round is not None):
-        raise typer.BadParameter("say either --round N or --gold")
+        raise typer.BadParameter("give either --round N or --gold")
     shown: int | Literal["gold"] = "gold" if round is None else round
     with stage_context(round or None, tool=True) as here:
         rows = rows_behind(here.layout, shown, reason)

@@ -5,24 +5,24 @@ from typing import Annotated, Any
 import typer
 
 PairId = Annotated[
-    str | None, typer.Argument(metavar="PAIR_ID", help="A pair's id, or its beginning.")
+    str | None, typer.Argument(metavar="PAIR_ID", help="A pair's id, or the beginning of it.")
 ]
 PromptId = Annotated[
     str | None,
-    typer.Option("--prompt", metavar="ID", help="Follow a prompt: all that it reached."),
+    typer.Option("--prompt", metavar="ID", help="Follow a prompt to everything it reached."),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")]
 
 
 def main(pair: PairId = None, prompt: PromptId = None, as_json: Json = False) -> None:
-    """Trace a pair from its raw row to the policy that it trained, or all that a prompt reached.
+    """Trace a pair from its raw row to the policy it trained, or all that a prompt reached.
 
-    With --json a pair's reward can be computed anew from the output alone: messages, token ids,
-    and the folders and hashes of the models. For a prompt it says which stages to run again
-    when it is withdrawn.
+    With --json, the output alone is enough to recompute a pair's reward: messages, token ids, and
+    the folders and hashes of the models. For a prompt, it lists the stages to rerun if the prompt
+    is withdrawn.
     """
     if (pair is None) == (prompt is None):
-        raise typer.BadParameter("say either PAIR_ID or --prompt ID")
+        raise typer.BadParameter("give either PAIR_ID or --prompt ID")
     import json
 
     from spa.layout import Layout

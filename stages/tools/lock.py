@@ -4,16 +4,14 @@ from typing import Annotated
 
 import typer
 
-Dag = Annotated[
-    bool, typer.Option("--dag", help="Write dvc.yaml anew as well, as this version lays it out.")
-]
+Dag = Annotated[bool, typer.Option("--dag", help="Also rewrite dvc.yaml as this version has it.")]
 
 
 def main(dag: Dag = False) -> None:
-    """List the installed package's code in data/code; stages whose list changed run again.
+    """Record the installed package's code in data/code; stages whose code changed run again.
 
-    For pipelines that `spa init` laid out, after another version of spa was installed. Until
-    then every stage refuses to run, as results of two versions would be mixed.
+    For pipelines made by `spa init`, after you install another version of spa. Until then every
+    stage refuses to run, as results of two versions would be mixed.
     """
     from spa.code_lock import write_code
     from spa.errors import ArtefactError
@@ -25,7 +23,7 @@ def main(dag: Dag = False) -> None:
     if not layout.code.is_dir():
         raise ArtefactError(
             f"{layout.show(layout.code)}: not found; this pipeline's dvc.yaml names its code "
-            "itself, and there is nothing to lock; `spa init` lays out one that has it"
+            "itself, so there is nothing to lock; `spa init` creates a pipeline that has it"
         )
     changed = write_code(layout)
     print(f"lock: {', '.join(changed) if changed else 'nothing'} changed in data/code")
@@ -33,7 +31,7 @@ def main(dag: Dag = False) -> None:
     if layout.dvc_yaml.read_text(encoding="utf-8") == wanted:
         return
     if not dag:
-        print("lock: dvc.yaml is not this version's; `spa lock --dag` writes it anew")
+        print("lock: dvc.yaml is not this version's; `spa lock --dag` rewrites it")
         return
     with replace_file(layout.dvc_yaml) as temporary:
         temporary.write_text(wanted, encoding="utf-8")

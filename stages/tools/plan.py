@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 RENTED = "h100"
-"""Whose hours are told where nothing is known of this machine's."""
+"""The GPU whose hours are shown if those of this machine are unknown."""
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -16,30 +16,32 @@ if TYPE_CHECKING:
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")]
 Probe = Annotated[
-    bool, typer.Option(help="Measure this machine with the base, for hours; takes a minute or so.")
+    bool,
+    typer.Option(help="Time the base on this machine to estimate hours; takes a minute or so."),
 ]
 Config = Annotated[
     Path | None,
     typer.Option(
-        metavar="FILE", help="The base's config.json, for memory and disk before the base is here."
+        metavar="FILE",
+        help="The base's config.json: gives memory and disk before the base is here.",
     ),
 ]
 Gpu = Annotated[
     str | None,
     typer.Option(
         metavar="NAME",
-        help="Hours and memory of a GPU that is not here, by arithmetic: a100, h100 or h200.",
+        help="Calculate hours and memory for a GPU that is not here: a100, h100 or h200.",
     ),
 ]
 Gpus = Annotated[
     int | None,
-    typer.Option(min=1, help="How many of them; by default `processes` of compute.yaml."),
+    typer.Option(min=1, help="How many of these GPUs; by default `processes` of compute.yaml."),
 ]
 PromptTokens = Annotated[
-    int | None, typer.Option(min=1, help="Mean length of prompts, in place of the data's.")
+    int | None, typer.Option(min=1, help="Mean prompt length, instead of that of the data.")
 ]
 AnswerTokens = Annotated[
-    int | None, typer.Option(min=1, help="Mean length of answers, in place of those seen.")
+    int | None, typer.Option(min=1, help="Mean answer length, instead of the measured one.")
 ]
 
 
@@ -52,16 +54,16 @@ def main(
     prompt_tokens: PromptTokens = None,
     answer_tokens: AnswerTokens = None,
 ) -> None:
-    """Say what every stage still to run takes: steps, tokens, hours, memory, disk, money.
+    """Estimate what each stage still to run takes: steps, tokens, hours, memory, disk, money.
 
-    Steps follow from params.yaml alone (every pair kept). Lengths are measured on the data
-    and on earlier rounds' answers; memory and disk need the base, a preset's model or a
-    config.json; hours a short probe of this machine with the base, or a GPU's name. Without
-    either, hours of one and of eight H100 are told, by arithmetic. What is not known is said to
-    be unknown; nothing is written.
+    Steps follow from params.yaml alone (if every pair is kept). Lengths are measured on the data
+    and on earlier rounds' answers. Memory and disk need the base, a preset's model or a
+    config.json. Hours need the base, for a short probe of this machine, or a GPU's name; without
+    either, hours on one and on eight H100s are calculated. What is not known is shown as unknown;
+    nothing is written.
     """
     if gpus is not None and gpu is None:
-        raise typer.BadParameter("say --gpu NAME with --gpus")
+        raise typer.BadParameter("--gpus needs --gpu NAME")
     import contextlib
     import json
     import sys
@@ -172,7 +174,7 @@ def as_table(plan: "PipelinePlan", rented: "Mapping[int, PipelinePlan]") -> list
             f"{'unknown' if h is None else f'{h:.2f}'} on {n} x {RENTED}" for n, h in hours.items()
         )
         lines.append(
-            f"hours: unknown here; by arithmetic {', '.join(said)} (--gpu NAME --gpus N says more)"
+            f"hours: unknown here; by arithmetic {', '.join(said)} (details: --gpu NAME --gpus N)"
         )
     return lines + [f"note: {note}" for note in plan.notes]
 

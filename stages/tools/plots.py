@@ -2,10 +2,10 @@
 
 
 def main() -> None:
-    """Make the page on which `dvc plots show` and `dvc plots diff` draw without a network.
+    """Make the page that `dvc plots show` and `dvc plots diff` need to draw offline.
 
-    Written to .dvc/tmp and named in .dvc/config.local, both of this machine and not in git;
-    `make install` does it.
+    It is written to .dvc/tmp and named in .dvc/config.local; both stay on this machine, out of
+    git. `make install` does this.
     """
     from spa.layout import Layout
     from spa.offline_plots import write_plots_page

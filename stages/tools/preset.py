@@ -4,14 +4,14 @@ from typing import Annotated
 
 import typer
 
-Name = Annotated[str | None, typer.Argument(help="A preset; without one they are listed.")]
+Name = Annotated[str | None, typer.Argument(help="A preset; if omitted, all are listed.")]
 List = Annotated[bool, typer.Option("--list", help="List the presets.")]
-Force = Annotated[bool, typer.Option("--force", help="Overwrite another params.yaml.")]
+Force = Annotated[bool, typer.Option("--force", help="Overwrite a different params.yaml.")]
 Resolve = Annotated[
     bool,
     typer.Option(
         "--resolve",
-        help="Ask the Hub for every commit that is open (org/name@) and write it into params.yaml.",
+        help="Ask the Hub for each missing commit (org/name@) and write it into params.yaml.",
     ),
 ]
 
@@ -19,11 +19,11 @@ Resolve = Annotated[
 def main(
     name: Name = None, as_list: List = False, force: Force = False, resolve: Resolve = False
 ) -> None:
-    """Write a ready params.yaml into the pipeline around, or into this folder.
+    """Write a ready-made params.yaml into the current pipeline, or else into this folder.
 
-    Without a name, list the presets. A params.yaml of your own is overwritten only with --force,
-    an unedited preset at once.
-    With --resolve alone, the params.yaml that is there gets the commits that it leaves open.
+    Without a name, list the presets. A params.yaml of your own is overwritten only with --force;
+    an unedited preset always is. --resolve alone adds the commits that the existing params.yaml
+    lacks.
     """
     import yaml
 
@@ -40,14 +40,14 @@ def main(
     if name is not None:
         written = write_preset(layout, preset(name), force=force)
         shown = ", ".join(layout.show(path) for path in written)
-        print(f"preset: wrote {shown}" if shown else f"preset: params.yaml is {name} already")
+        print(f"preset: wrote {shown}" if shown else f"preset: params.yaml is already {name}")
         if not layout.dvc_yaml.exists():
-            print(f"preset: no pipeline is here: `spa init DIR --preset {name}` makes one with it")
+            print(f"preset: no pipeline is here; `spa init DIR --preset {name}` creates one")
     raw = read_params(layout.params)[0]
     pins = open_pins(raw)
     if not resolve:
         for pin in pins:
-            print(f"preset: {pin.key} is {pin.source}, its commit open: `spa preset --resolve`")
+            print(f"preset: {pin.key} is {pin.source}, with no commit; run `spa preset --resolve`")
         return
     from spa.files import replace_file
 
@@ -58,4 +58,4 @@ def main(
         section, key = pin.key.split(".")
         print(f"preset: {pin.key} is now {yaml.safe_load(text)[section][key]}")
     if not pins:
-        print("preset: no commit is open in params.yaml")
+        print("preset: no commit is missing in params.yaml")

@@ -17,19 +17,30 @@ if TYPE_CHECKING:
 
     Answer = Callable[[list[Prompt]], dict[str, list[Response]]]
 
-Round = Annotated[int, typer.Option("--round", min=0, help="Whose answers; 0 is the human seed.")]
-Ask = Annotated[list[str] | None, typer.Option("--prompt", help="A question; may be repeated.")]
-File = Annotated[
-    Path | None, typer.Option("--file", help="Prompts to answer: rows with `prompt`, any format.")
+Round = Annotated[
+    int, typer.Option("--round", min=0, help="Round whose policy answers; 0 is the seed policy.")
 ]
-Samples = Annotated[int, typer.Option(min=1, help="Answers of each policy to a prompt.")]
+Ask = Annotated[
+    list[str] | None, typer.Option("--prompt", help="Question to answer; may be repeated.")
+]
+File = Annotated[
+    Path | None,
+    typer.Option("--file", help="File of prompts to answer: rows with `prompt`, in any format."),
+]
+Samples = Annotated[int, typer.Option(min=1, help="Answers per prompt from each policy.")]
 Temperature = Annotated[
-    float | None, typer.Option(min=0.001, help="By default evaluate.temperature.")
+    float | None,
+    typer.Option(min=0.001, help="Sampling temperature; by default evaluate.temperature."),
 ]
 Length = Annotated[
-    int | None, typer.Option("--max-new-tokens", min=1, help="By default evaluate.max_new_tokens.")
+    int | None,
+    typer.Option(
+        "--max-new-tokens",
+        min=1,
+        help="Tokens after which an answer is cut; by default evaluate.max_new_tokens.",
+    ),
 ]
-Seed = Annotated[int | None, typer.Option(help="By default params.yaml's.")]
+Seed = Annotated[int | None, typer.Option(help="Random seed; by default that of params.yaml.")]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")]
 
 
@@ -45,10 +56,10 @@ def main(
 ) -> None:
     """Answer prompts with a round's policy and with the base, side by side.
 
-    Without --prompt or --file questions are read from the terminal, or line by line from what
-    is piped in, until they end. Both policies draw with the same random numbers, and the same
-    call gives the same answers. `split.system` is put before prompts that have no system turn.
-    Both models are in memory at once; nothing is written.
+    Without --prompt or --file, questions come from the terminal or from standard input, one per
+    line. Both policies draw with the same random numbers, and the same call gives the same
+    answers. Prompts without a system turn get `split.system`. Both models are in memory at once;
+    nothing is written.
     """
     with stage_context(round or None, tool=True) as here:
         given = _given(here, prompt or [], file)
@@ -139,7 +150,7 @@ def _typed(here: Context) -> "Iterator[Prompt]":
     first = next(lines, None)
     if first is None:
         raise InputError(
-            "standard input: found no question; wanted one a line, or --prompt or --file"
+            "standard input: found no question; wanted one per line, or --prompt or --file"
         )
     return chain([first], lines)
 
@@ -148,7 +159,7 @@ def _lines(here: Context) -> "Iterator[Prompt]":
     asking = sys.stdin.isatty()
     for number in count(1):
         if asking:
-            print("question (empty ends): ", end="", file=sys.stderr, flush=True)
+            print("question (empty line ends): ", end="", file=sys.stderr, flush=True)
         line = sys.stdin.readline()
         if asking and not line:
             print(file=sys.stderr)  # the shell's prompt gets a line of its own

@@ -8,13 +8,14 @@ import typer
 File = Annotated[
     Path,
     typer.Argument(
-        help="`prompt` (text or messages) and `response`: JSON Lines, JSON, CSV or Parquet."
+        help="Rows with `prompt` (text or messages) and `response`: JSON Lines, JSON, CSV or "
+        "Parquet."
     ),
 ]
-Policy = Annotated[Path, typer.Option(help="Folder of the model whose reward is asked for.")]
-Reference = Annotated[Path, typer.Option(help="Folder of the model it is compared with.")]
+Policy = Annotated[Path, typer.Option(help="Folder of the model to compute the reward of.")]
+Reference = Annotated[Path, typer.Option(help="Folder of the model to compare it with.")]
 Out = Annotated[
-    Path, typer.Option(help="Parquet file to write; replaced if it is there.", dir_okay=False)
+    Path, typer.Option(help="Parquet file to write; an existing one is replaced.", dir_okay=False)
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")]
 
@@ -22,11 +23,11 @@ Json = Annotated[bool, typer.Option("--json", help="Print one JSON object and no
 def main(file: File, policy: Policy, reference: Reference, out: Out, as_json: Json = False) -> None:
     """Score answers under two models: log pi(y|x) - log pi_ref(y|x), in nats.
 
-    Writes the rows of FILE in their order with policy_logp, reference_logp (summed over the
-    answer's tokens and the end-of-turn token after it), tokens and reward, their difference.
-    A `finish_reason` column is honoured: `length` means cut, with no end-of-turn token.
-    Float32, one model in memory at a time; nothing is truncated. Needs no pipeline. Where
-    some prompts are text and others messages, all are written as messages.
+    Writes the rows of FILE in order, with policy_logp and reference_logp (sums over the tokens of
+    the answer and its end-of-turn token), tokens, and reward, the difference of the two. A
+    `finish_reason` column is respected: `length` means cut, with no end-of-turn token. Float32,
+    one model in memory at a time; nothing is truncated. Needs no pipeline. If some prompts are
+    text and others messages, all are written as messages.
     """
     import json
 

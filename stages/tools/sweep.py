@@ -9,14 +9,16 @@ if TYPE_CHECKING:
     from spa.layout import Layout
     from spa.sweeps.cells import Cell
 
-Seeds = Annotated[int, typer.Option(min=1, help="Seeds, from params.yaml's own upwards.")]
-Set = Annotated[list[str] | None, typer.Option("--set", help="KEY=VALUE for all experiments.")]
-Grid = Annotated[
-    list[str] | None, typer.Option("--grid", help="KEY=V1,V2: an experiment for each value.")
+Seeds = Annotated[
+    int, typer.Option(min=1, help="Number of seeds, counting up from that of params.yaml.")
 ]
-Dry = Annotated[bool, typer.Option("--dry", help="Say what would run, and run nothing.")]
+Set = Annotated[list[str] | None, typer.Option("--set", help="KEY=VALUE, for all experiments.")]
+Grid = Annotated[
+    list[str] | None, typer.Option("--grid", help="KEY=V1,V2: one experiment per value.")
+]
+Dry = Annotated[bool, typer.Option("--dry", help="Print what would run, and run nothing.")]
 Show = Annotated[bool, typer.Option("--show", help="Run nothing; show what is finished.")]
-Rev = Annotated[str, typer.Option("--rev", help="Commit that the shown sweep began from.")]
+Rev = Annotated[str, typer.Option("--rev", help="Commit that the sweep to show started from.")]
 
 
 def main(
@@ -27,16 +29,16 @@ def main(
     show: Show = False,
     rev: Rev = "HEAD",
 ) -> None:
-    """Run the pipeline under several seeds and settings, and show mean and spread over the seeds.
+    """Run the pipeline with several seeds and settings; show mean and spread over seeds.
 
-    `spa sweep --seeds 3` runs params.yaml under three seeds; `--grid train.beta=0.05,0.1
-    --grid rounds.2.train.lambda=0.25,0.5` four settings under each. They are experiments of DVC,
-    queued and run one after another in copies of the pipeline: what settings share is run once,
-    `dvc exp show` lists them and `dvc exp apply NAME` takes one over. A sweep that was stopped
-    goes on where the same command is said again; what has a result is not run again.
+    `spa sweep --seeds 3` runs params.yaml with three seeds; `--grid train.beta=0.05,0.1
+    --grid rounds.2.train.lambda=0.25,0.5` four settings with each. These are DVC experiments,
+    queued and run one after another in copies of the pipeline: what settings share runs once,
+    `dvc exp show` lists them and `dvc exp apply NAME` applies one. To resume a stopped sweep, run
+    the same command again; finished experiments are not rerun.
 
-    The table goes to data/report/sweep.csv as well: mean, standard deviation between seeds,
-    lowest, highest and number of seeds of each figure.
+    The table is also written to data/report/sweep.csv: mean, standard deviation between seeds,
+    lowest, highest and number of seeds for each figure.
     """
     from spa.layout import Layout
 
@@ -50,7 +52,7 @@ def main(
     failed = _run(layout, cells)
     _show(layout, "HEAD")
     for cell in failed:
-        why = f"`dvc queue logs {cell.name}` says why"
+        why = f"`dvc queue logs {cell.name}` shows why"
         print(f"{cell.name} ({cell}) has no result: {why}", file=sys.stderr)
     raise typer.Exit(1 if failed else 0)
 
@@ -64,7 +66,7 @@ def _plan(layout: "Layout", seeds: int, fixed: list[str], grid: list[str]) -> "l
     raw = read_params(layout.params)[0]
     cells = plan_cells(raw, seeds, fixed, grid)
     if len(cells) == 1 and not fixed:
-        raise ParamsError("sweep: found one seed and no setting; say --seeds 3, --set or --grid")
+        raise ParamsError("sweep: found one seed and no setting; give --seeds 3, --set or --grid")
     for note in without_effect(raw, cells):
         print(f"note: {note}", file=sys.stderr)
     return cells
@@ -81,7 +83,8 @@ def _run(layout: "Layout", cells: "list[Cell]") -> "list[Cell]":
         new = queue_cells(layout, read_params(layout.params)[0], cells)
         print(f"sweep: {len(cells)} experiments, {new} of them queued now", flush=True)
         print(
-            "sweep: `dvc queue status` says which one runs, `dvc queue logs NAME` how", flush=True
+            "sweep: `dvc queue status` shows which one runs, `dvc queue logs NAME` its output",
+            flush=True,
         )
         run_queue(layout)
         known = experiments(layout)
@@ -95,7 +98,7 @@ def _show(layout: "Layout", revision: str) -> int:
 
     rows = spreads(gather(layout, revision))
     if not rows:
-        print(f"sweep: nothing has finished that began from {revision}", file=sys.stderr)
+        print(f"sweep: no experiment that started from {revision} has finished", file=sys.stderr)
         return 1
     with replace_file(layout.sweep) as file:
         file.write_text(to_csv(rows), encoding="utf-8")

@@ -22,14 +22,14 @@ def main(port: Port = 5000) -> None:
     uri = tracking_uri(Layout.find())
     if uri.startswith(("http://", "https://")):
         shown = without_login(uri, uri)
-        print(f"runs are kept by the server at {shown} (MLFLOW_TRACKING_URI); open it there")
+        print(f"runs are kept on the server at {shown} (MLFLOW_TRACKING_URI); open it there")
         return
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind(("127.0.0.1", port))
         except OSError as error:
-            raise SpaError(f"ui: port {port} is in use; say another one with --port") from error
+            raise SpaError(f"ui: port {port} is in use; choose another with --port") from error
     print(f"MLflow: http://127.0.0.1:{port} (experiment spa; compare pipelines under Charts)")
     server = [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1"]
     command = [*server, "--port", str(port), "--workers", "1"]

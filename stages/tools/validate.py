@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 File = Annotated[
     str,
     typer.Argument(
-        help="Preference pairs: .jsonl, .json, .csv, .parquet, also gzipped; a folder of such "
+        help="Preference pairs: .jsonl, .json, .csv or .parquet, gzipped or not; a folder of such "
         "files; or a Hub dataset, org/name@commit."
     ),
 ]
@@ -24,10 +24,10 @@ _FIRST = 5
 
 
 def main(file: File, as_json: Json = False) -> None:
-    """Say what a file of preference pairs is, how many pairs are usable, and every fault.
+    """Check a file of preference pairs: its format, how many pairs are usable, every fault.
 
     An error is a row that cannot be read: `spa split` stops there. `drop` marks pairs that
-    teach nothing or lie, `warn` usable ones that may be odd. Exit code 0 where a pair is usable
+    teach nothing or mislead, `warn` usable ones that may be odd. Exit code 0 if a pair is usable
     and no row has an error. Needs no pipeline and no model.
     """
     import json
@@ -87,16 +87,16 @@ def _advice(found: "Validation") -> list[str]:
     actions = {fault.action for fault in found.faults}
     lines = []
     if found.other_use:
-        lines.append(f"These are no preference pairs; {found.other_use}.")
+        lines.append(f"These are not preference pairs; {found.other_use}.")
     elif "error" in actions:
-        lines.append("Mend the rows with errors or take them out: `spa split` stops at the first.")
+        lines.append("Fix or remove the rows with errors: `spa split` stops at the first.")
     if "drop" in actions:
         lines.append(
-            "Mend what is marked `drop` or take it out: in seed and gold it is not trained or "
-            "evaluated on, unless filter.checks in params.yaml says otherwise."
+            "Fix or remove what is marked `drop`: in seed and gold it is not trained or evaluated "
+            "on, unless filter.checks in params.yaml says otherwise."
         )
     if "warn" in actions:
-        lines.append("Look at some of what is marked `warn`; these pairs count as usable.")
+        lines.append("Look at some of the pairs marked `warn`; they count as usable.")
     if any(fault.row is not None for fault in found.faults):
         lines.append(
             "Rows are counted from 1: by line in JSON Lines and CSV (a CSV row by its first "

@@ -1,4 +1,4 @@
-"""Tool `winrate`: raw and length-controlled win rate of anyone's annotations."""
+"""Tool `winrate`: raw and length-controlled win rate from any annotations."""
 
 from pathlib import Path
 from typing import Annotated
@@ -6,24 +6,25 @@ from typing import Annotated
 import typer
 
 Annotations = Annotated[
-    Path, typer.Argument(help="Annotations in AlpacaEval's format: .json, .jsonl, also gzipped.")
+    Path,
+    typer.Argument(help="Annotations in AlpacaEval's format: .json or .jsonl, gzipped or not."),
 ]
 Data = Annotated[
     Path | None,
     typer.Option(
         "--regression-data",
-        help="alpaca-eval's df_gamed.csv or a like file; by default it is fetched from the Hub.",
+        help="alpaca-eval's df_gamed.csv or a similar file; by default fetched from the Hub.",
     ),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")]
 
 
 def main(annotations: Annotations, regression_data: Data = None, as_json: Json = False) -> None:
-    """Win rates as AlpacaEval's leaderboard has them, in percent, by its own code.
+    """Compute win rates as AlpacaEval's leaderboard does, in percent, with its own code.
 
-    Length control is told of AlpacaEval's 805 instructions against gpt4_1106_preview alone. It
-    is marked approximate where its regression data comes from a file or another annotator
-    compared the answers: then only paired differences mean something. Needs no pipeline.
+    The length-controlled win rate is given only for AlpacaEval's 805 instructions against
+    gpt4_1106_preview. It is marked approximate if its regression data come from a file or another
+    annotator compared the answers: then only paired differences are meaningful. Needs no pipeline.
     """
     import json
     from dataclasses import asdict

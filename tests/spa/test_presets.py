@@ -203,7 +203,7 @@ def test_a_hub_that_does_not_say_leaves_params_as_they_are(
     params.write_text(text)
     done = _resolve(tmp_path, HF_ENDPOINT=hub, HF_HUB_OFFLINE=offline)
     assert done.returncode == 1
-    assert done.stderr.startswith("error: split.source: the Hub does not tell the commit")
+    assert done.stderr.startswith("error: split.source: the Hub gave no commit")
     assert "spa preset --resolve" in done.stderr
     assert done.stderr.count("\n") == 1
     assert params.read_text() == text
@@ -218,7 +218,7 @@ def test_another_params_file_is_kept_unless_forced(tmp_path: Path) -> None:
     assert write_preset(layout, preset("starter"), force=True) == [layout.params]
     assert write_preset(layout, preset("starter")) == []
     layout.params.write_text(f"{preset('starter').text}# mine\n")
-    with pytest.raises(ParamsError, match="another than preset zephyr-7b"):
+    with pytest.raises(ParamsError, match="differs from preset zephyr-7b"):
         write_preset(layout, preset("zephyr-7b"))
 
 

@@ -90,9 +90,9 @@ def test_contradictions_are_both_unusable_and_repeats_only_after_the_first(tmp_p
     turned = _row(1, chosen=OTHER, rejected=GOOD)
     found = _validate(tmp_path, [_row(1), _row(2), _row(0), _row(2), turned])
     assert [(fault.row, fault.what) for fault in found.faults] == [
-        (1, "the same answers to the same prompt are preferred the other way round, in row 5"),
-        (4, "the same pair was there before, in row 2"),
-        (5, "the same answers to the same prompt are preferred the other way round, in row 1"),
+        (1, "the same answers to the same prompt have the opposite preference, in row 5"),
+        (4, "the pair repeats an earlier one, in row 2"),
+        (5, "the same answers to the same prompt have the opposite preference, in row 1"),
     ]
     assert found.usable_pairs == 2
 
@@ -170,7 +170,7 @@ def test_prompts_that_only_case_and_an_end_tell_apart_are_warned_of_once(tmp_pat
     found = _validate(tmp_path, [_row(1), _row(2), _row(1, prompt=loud), _row(3, prompt=loud)])
     told = [fault for fault in found.faults if fault.check == "same_prompt"]
     assert [(f.row, f.field, f.action) for f in told] == [(3, "prompt", "warn")]
-    assert told[0].what == "the prompt is nearly that of row 1; `spa split` tells if pools share it"
+    assert told[0].what == "the prompt is nearly that of row 1; `spa split` says if pools share it"
     assert found.passed
 
 

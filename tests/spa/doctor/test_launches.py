@@ -34,4 +34,4 @@ def test_adapters_in_shards_and_more_processes_than_pairs(pipeline: Layout, wher
     params = edit(pipeline, change)
     shards, count = faults_of(check_launch(params, Compute(processes=4, shard=True)))
     assert "shard: found true with train.lora" in shards
-    assert "processes: found 4 that train; wanted at most one for each of the 3 pairs" in count
+    assert "processes: found 4 for training; wanted at most one for each of the 3 pairs" in count

@@ -51,7 +51,7 @@ def test_dvc_is_told_which_keys_are_new(raw: dict[str, Any]) -> None:
 def test_a_key_that_rounds_have_for_themselves_is_told(raw: dict[str, Any]) -> None:
     [note] = without_effect(raw, plan_cells(raw, 2, ["train.learning_rate=1.0e-6"], []))
     assert note == (
-        "train.learning_rate changes nothing in round 1, 2, which has its own: "
+        "train.learning_rate has no effect in round 1, 2, which has its own: "
         "rounds.1.train.learning_rate"
     )
     assert list(without_effect(raw, plan_cells(raw, 2, ["train.beta=0.2"], []))) == []
@@ -62,11 +62,11 @@ def test_a_key_that_rounds_have_for_themselves_is_told(raw: dict[str, Any]) -> N
     [
         (["train.beta"], [], "found 'train.beta'; wanted KEY=VALUE"),
         (["train.beta=0.1"], ["train.beta=0.2,0.3"], "train.beta: found more than once"),
-        (["seed=4"], [], "seed: .*say --seeds"),
+        (["seed=4"], [], "seed: .*use --seeds"),
         (["train.beat=0.1"], [], "train.beat: unknown key"),
         ([], ["train.beta=0.1,much"], "train.beta=much .*train.beta: found 'much'"),
-        (["train.beta=[0.1"], [], "train.beta: found .*wanted a value of YAML"),
-        (["seed.deep=1"], [], "seed of params.yaml holds no keys"),
+        (["train.beta=[0.1"], [], "train.beta: found .*wanted a YAML value"),
+        (["seed.deep=1"], [], "seed in params.yaml has no keys"),
     ],
 )
 def test_what_cannot_run_is_refused_before_anything_is_queued(

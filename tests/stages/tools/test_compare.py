@@ -67,7 +67,7 @@ def test_prompts_of_one_alone_are_told(pipeline: Path, capsys: pytest.CaptureFix
     _evaluate(pipeline, "3", [1.0, 0.0, 1.0, 1.0, 1.0])
     _, out, _ = _compare(capsys, "0", "3")
     assert "on 4 test prompts\n" in out
-    assert out.endswith("1 more have a preference for one of the two alone and do not count\n")
+    assert out.endswith("1 more have a preference for only one of the two and do not count\n")
     shutil.rmtree(pipeline / "data" / "evaluation" / "3")
 
 

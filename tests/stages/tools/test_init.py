@@ -53,7 +53,7 @@ def test_what_it_says_can_be_typed_and_ignored_pairs_are_named(spa: Spa, tmp_pat
     (tmp_path / ".gitignore").write_text("*.csv\n")
     out = spa("init", "a new one", "--pairs", "mine.csv")[1]
     assert _next(out)[0] == "cd 'a new one'"
-    assert "init: git ignores data/raw/mine.csv: a clone will be without\n" in out
+    assert "init: git ignores data/raw/mine.csv: clones will lack it\n" in out
 
 
 def test_a_second_time_is_refused_in_one_line(spa: Spa) -> None:

@@ -60,7 +60,7 @@ def test_hours_that_nobody_can_measure_here_are_told_of_gpus(
 @pytest.mark.parametrize(
     ("arguments", "code", "said"),
     [
-        (["--gpus", "8"], 2, "say --gpu NAME with --gpus"),
+        (["--gpus", "8"], 2, "--gpus needs --gpu NAME"),
         (["--gpu", "abacus"], 1, "error: --gpu: found 'abacus'; wanted one of a100, h100, h200"),
         (["--config", "none.json"], 1, "none.json: not found; wanted a model's config.json"),
     ],

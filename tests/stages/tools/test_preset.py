@@ -34,10 +34,10 @@ def test_it_writes_into_this_folder_and_says_which_commits_are_open(
     assert (tmp_path / "params.yaml").read_text() == preset("zephyr-7b").text
     first, second, *rest = out.splitlines()
     assert first == "preset: wrote params.yaml, rubric.py"
-    assert "no pipeline is here: `spa init DIR --preset zephyr-7b` makes one" in second
+    assert "no pipeline is here; `spa init DIR --preset zephyr-7b` creates one" in second
     assert [line.split()[1] for line in rest] == ["base.source", "split.source"]
     assert all(line.endswith("`spa preset --resolve`") for line in rest)
-    assert spa("zephyr-7b")[1].startswith("preset: params.yaml is zephyr-7b already")
+    assert spa("zephyr-7b")[1].startswith("preset: params.yaml is already zephyr-7b")
 
 
 def test_it_writes_into_the_pipeline_around(
@@ -54,7 +54,7 @@ def test_another_params_file_is_one_line_and_exit_code_1(spa: Preset, tmp_path: 
     (tmp_path / "params.yaml").write_text("seed: 3\n")
     code, out, error = spa("starter")
     assert (code, out, error.count("\n")) == (1, "", 1)
-    assert "say --force" in error
+    assert "use --force" in error
     assert spa("starter", "--force")[0] == 0
     assert (tmp_path / "params.yaml").read_text() == preset("starter").text
 
@@ -93,5 +93,5 @@ def test_an_unknown_name_is_exit_code_1_with_all_names(spa: Preset) -> None:
 
 def test_where_no_commit_is_open_nobody_is_asked(spa: Preset, tmp_path: Path) -> None:
     spa("starter")
-    assert spa("--resolve")[1] == "preset: no commit is open in params.yaml\n"
+    assert spa("--resolve")[1] == "preset: no commit is missing in params.yaml\n"
     assert (tmp_path / "params.yaml").read_text() == preset("starter").text

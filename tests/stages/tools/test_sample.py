@@ -106,7 +106,7 @@ def test_a_person_is_asked_until_an_empty_line_or_the_end(
     sample: Sample, end: str, after: str
 ) -> None:
     code, out, error = sample("--round", "1", stdin=f"Why?\n{end}", person=True)
-    assert (code, error) == (0, "question (empty ends): " * 2 + after)
+    assert (code, error) == (0, "question (empty line ends): " * 2 + after)
     assert out.count("  base ") == 1
 
 
@@ -122,5 +122,5 @@ def test_nothing_piped_in_is_told_before_a_model_is_loaded(
     code, out, error = sample("--round", "1", stdin="\n \n")
     assert (code, out, loaded) == (1, "", [])
     assert error == (
-        "error: standard input: found no question; wanted one a line, or --prompt or --file\n"
+        "error: standard input: found no question; wanted one per line, or --prompt or --file\n"
     )

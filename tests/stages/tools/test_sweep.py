@@ -62,7 +62,7 @@ def test_seeds_run_in_the_queue_and_one_that_fails_stops_no_other(layout: Layout
     assert done.returncode == 1
     [line] = done.stderr.splitlines()
     name, rest = line.split(" ", 1)
-    assert rest == f"(seed=2) has no result: `dvc queue logs {name}` says why"
+    assert rest == f"(seed=2) has no result: `dvc queue logs {name}` shows why"
     assert "ValueError: seed 2 fails" in _run(layout.root, "dvc", "queue", "logs", name)
     with layout.sweep.open(encoding="utf-8") as stream:
         rows = list(csv.DictReader(stream))
