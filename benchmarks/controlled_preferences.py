@@ -17,7 +17,7 @@ from typing import Any
 
 import study
 import yaml
-from controlled_tables import BOTH, SEED_ALONE, tables
+from controlled_tables import BOTH, WITHOUT_ROUNDS, tables
 
 from spa.annotation.rubric_annotator import load_rubric
 from spa.files import replace_file
@@ -62,6 +62,7 @@ ARMS: dict[str, dict[str, Any]] = {
     "more_prompts": {"rounds": {name: {"prompts": 128} for name in BOTH}},
     "seed_steps": {"train": {"seed_epochs": 3}},
     "supervised": {"train": {"seed_epochs": 3, "nll_weight": 1000.0}},
+    "far_rival": {"rival": {"gammas": [8.0, 12.0, 16.0, 24.0]}},
 }
 """What each arm changes of the setting."""
 READ = ("rival", *(f"{stage}@{name}" for stage in ("calibrate", "evaluate") for name in BOTH))
@@ -158,9 +159,10 @@ def _run(
     layout: Layout, starter: Mapping[str, Any], rubric: str, arm: str, seed: int
 ) -> dict[str, Any]:
     params = settings(starter, rubric, arm, seed)
-    if arm in SEED_ALONE:
-        study.reproduce(layout, params, ["evaluate_seed"])
-        return {"policies": {"0": study.outcomes(layout, "0")}, "judged": {}}
+    if arm in WITHOUT_ROUNDS:
+        name = WITHOUT_ROUNDS[arm]
+        study.reproduce(layout, params, ["rival" if name == "rival" else "evaluate_seed"])
+        return {"policies": {name: study.outcomes(layout, name)}, "judged": {}}
     study.reproduce(layout, params, READ)
     return {
         "policies": {n: study.outcomes(layout, n) for n in ("base", "0", *BOTH, "rival")},

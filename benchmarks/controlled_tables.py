@@ -8,9 +8,9 @@ import study
 from spa.metrics import Interval
 
 BOTH = ("1", "2")
-SEED_ALONE = ("seed_steps", "supervised")
-"""Arms of round 0 alone, 21 steps on the seed; `supervised` only makes its chosen answers
-likelier."""
+WITHOUT_ROUNDS = {"seed_steps": "0", "supervised": "0", "far_rival": "rival"}
+"""Arms without rounds, and the policy that each is about: 21 steps on the seed (`supervised` only
+makes its chosen answers likelier), and the seed policy amplified further."""
 EQUIVALENT = 0.03
 """Random labels count as equivalent to the seed within this much rubric score (studies.md)."""
 _KEYS = ("scores", "wins")
@@ -51,6 +51,11 @@ def _outcome(arms: Mapping[str, dict[int, Row]], arm: str, policy: str, key: str
     return {seed: _scores(row, policy, key) for seed, row in arms.get(arm, {}).items()}
 
 
+def _last(arms: Mapping[str, dict[int, Row]], arm: str, key: str) -> dict[int, Any]:
+    """The outcomes of the policy that an arm is about."""
+    return _outcome(arms, arm, WITHOUT_ROUNDS.get(arm, "2"), key)
+
+
 def _cheapest(arms: Mapping[str, dict[int, Row]], key: str) -> dict[int, list[float]]:
     """Per seed, of the rival and the seed alone with as many steps, the better on development."""
     found = {}
@@ -80,25 +85,33 @@ def _headline(arms: Mapping[str, dict[int, Row]]) -> list[str]:
             ("oracle labels", _outcome(arms, "oracle", "2", key)),
             ("random labels", _outcome(arms, "random", "2", key)),
         ):
-            differences = _differences(ours, theirs)
-            if differences:
-                interval, p = study.over_seeds(differences)
-                cells = [str(len(differences)), str(interval.n), study.percent(interval)]
-                body.append([name, other, *cells, f"{p:.4f}"])
+            body += _against(name, f"SPA, round 2, minus {other}", ours, theirs)
+        started, further = _last(arms, "from_rival", key), _last(arms, "far_rival", key)
+        body += _against(name, "`from_rival`, round 2, minus `far_rival`", started, further)
     if not body:
         return []
-    header = ["of", "SPA, round 2, against", "seeds", "n", "difference, points", "p"]
+    header = ["of", "difference", "seeds", "n", "points", "p"]
     return [study.markdown("SPA against its cheapest explanation", header, body)]
+
+
+def _against(
+    name: str, what: str, ours: Mapping[int, Any], theirs: Mapping[int, Any]
+) -> list[list[str]]:
+    """A row of the headline, where both sides have a seed in common."""
+    differences = _differences(ours, theirs)
+    if not differences:
+        return []
+    interval, p = study.over_seeds(differences)
+    cells = [str(len(differences)), str(interval.n), study.percent(interval)]
+    return [[name, what, *cells, f"{p:.4f}"]]
 
 
 def _gains(arms: Mapping[str, dict[int, Row]]) -> str:
     """Every arm's last policy against the seed policy that it started from, and against SPA's."""
     gains = {}
     for arm in arms:
-        if arm in SEED_ALONE:
-            pairs = [(_outcome(arms, arm, "0", k), _outcome(arms, "spa", "0", k)) for k in _KEYS]
-        else:
-            pairs = [(_outcome(arms, arm, "2", k), _outcome(arms, arm, "0", k)) for k in _KEYS]
+        start = "spa" if arm in WITHOUT_ROUNDS else arm
+        pairs = [(_last(arms, arm, k), _outcome(arms, start, "0", k)) for k in _KEYS]
         found = [_differences(*pair) for pair in pairs]
         if found[0]:
             gains[arm] = [study.over_seeds(differences) for differences in found]
@@ -122,8 +135,7 @@ def _gains(arms: Mapping[str, dict[int, Row]]) -> str:
 
 def _beside_spa(arms: Mapping[str, dict[int, Row]], arm: str) -> str:
     """Rubric score of an arm's last policy minus that of `spa` on the same seeds; descriptive."""
-    theirs = _outcome(arms, arm, "0" if arm in SEED_ALONE else "2", "scores")
-    found = _differences(theirs, _outcome(arms, "spa", "2", "scores"))
+    found = _differences(_last(arms, arm, "scores"), _last(arms, "spa", "scores"))
     return study.percent(study.over_seeds(found)[0]) if found and arm != "spa" else "-"
 
 
@@ -183,7 +195,9 @@ def _policies(arms: Mapping[str, dict[int, Row]]) -> str:
     for arm, by_seed in arms.items():
         for policy in ("base", "0", *BOTH, "rival"):
             rows = [r["policies"][policy] for r in by_seed.values() if policy in r["policies"]]
-            shared = arm not in ("spa", *SEED_ALONE) and policy in ("base", "0", "rival")
+            shared = arm != "spa" and policy in ("base", "0", "rival")
+            if policy == WITHOUT_ROUNDS.get(arm):
+                shared = False
             if rows and not shared:
                 means = [[row[key] for row in rows if key in row] for key in keys]
                 cells = [f"{sum(values) / len(values):.3f}" if values else "-" for values in means]
