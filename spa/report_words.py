@@ -57,8 +57,16 @@ def _over_rival(end: Row, rival: Row) -> Iterator[str]:
     yield (
         f"The cheap rival, the seed policy amplified without training (gamma "
         f"{rival.get('gamma', 0):g}), has {rival['win_rate']:.1%}. Round {end['round']} minus the "
-        f"rival: {_points(end, 'over_rival')}: {verdict}."
+        f"rival: {_points(end, 'over_rival')}: {verdict}.{_at_the_edge(rival)}"
     )
+
+
+def _at_the_edge(rival: Row) -> str:
+    """The best gamma may lie beyond those tried; then the rival is weaker than it could be."""
+    tried = [one["gamma"] for one in rival.get("tried") or []]
+    if not tried or rival["gamma"] < max(tried):
+        return ""
+    return " Its gamma is the largest of those tried, so a larger one in rival.gammas may win more."
 
 
 def _at_equal_drift(end: Row, rival: Row) -> Iterator[str]:

@@ -6,7 +6,7 @@ from typing import Any, TypeVar
 
 import pytest
 import yaml
-from hypothesis import HealthCheck, example, given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from spa.errors import ParamsError
@@ -56,7 +56,7 @@ def _or_line(load: Callable[[Path], T], file: Path) -> T | str:
         return str(error)
 
 
-@settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=50)
 @given(path=st.sampled_from(PATHS), value=VALUES)
 @example(path=("rounds",), value={1: {"prev": "0", "prompts": 4}})
 @example(path=("rounds", "1"), value=None)
@@ -75,7 +75,7 @@ def test_any_value_at_any_key(file: Path, path: tuple[Any, ...], value: Any) -> 
             assert found.for_round(int(name)).seed == found.seed
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(st.binary(max_size=200) | st.text(max_size=200).map(lambda t: t.encode("utf-8", "replace")))
 @example(b"")
 @example(b"- a\n- b\n")

@@ -47,6 +47,10 @@ def test_the_rival_is_told_at_equal_drift_too(layout: Layout) -> None:
         {"gamma": g, "development_win_rate": rate, "kl_to_base": kl} for g, rate, kl in tries
     ]
     text = " ".join(report_words.in_words(rows))
+    assert "a larger one in rival.gammas may win more" not in text
+    rows[-1]["gamma"] = 8.0
+    edge = " ".join(report_words.in_words(rows))
+    assert "Its gamma is the largest of those tried, so a larger one in rival.gammas may" in edge
     assert "Round 2 is 2.00 nats from the base, the rival 5.00" in text
     assert "gamma 4 is closest to the round's distance (2.20 nats); its win rate is 70.0%" in text
 

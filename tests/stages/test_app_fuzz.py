@@ -24,7 +24,7 @@ def nowhere(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("nowhere")
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(COMMANDS, st.lists(WORDS, max_size=5))
 def test_any_words_end_with_a_code_and_a_line(
     nowhere: Path, command: str, words: list[str]

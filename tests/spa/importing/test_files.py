@@ -197,7 +197,7 @@ def test_a_row_of_a_megabyte_is_read_from_every_kind(tmp_path: Path) -> None:
         assert [r.fields for r in _rows(tmp_path, f"a{kind}", write(rows))] == rows
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.lists(st.fixed_dictionaries({"a": st.text(), "b": st.text()}), min_size=1, max_size=4))
 def test_any_text_survives_every_kind(
     tmp_path_factory: pytest.TempPathFactory, rows: list[dict[str, Any]]
