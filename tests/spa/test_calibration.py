@@ -189,3 +189,46 @@ def test_round_zeros_detector_is_held_against_the_labels_that_were_turned() -> N
     }  # fmt: skip
     assert seed_noise(log, set()) is None
     assert seed_noise(log[:1], {"unseen"}) is None
+
+
+def test_the_peer_of_the_detector_is_how_sure_the_judge_was_whatever_it_preferred() -> None:
+    """The surest margin is of a label that was turned round, and so below 0; it is right. The
+    least sure is wrong: one flag by margin finds it, and margins rank it first."""
+    rows = [_row(n, gold, margin, 1.0, 1) for n, (gold, margin) in enumerate(
+        [(1.0, -9.0), (0.0, 1.0), (1.0, 2.0)])]  # fmt: skip
+    for row, flagged in zip(rows, (True, False, False), strict=True):
+        row |= {"confidence": 0.4 if flagged else 0.6, "flagged": flagged}
+    noise = summarise(rows, seed=1, method="implicit")["noise"]
+    assert (noise["margin_precision"], noise["margin_recall"]) == (1.0, 1.0)
+    assert noise["margin_auroc"] == 1.0
+
+
+class _Finished:
+    """Prefers an answer that finished to one that was cut."""
+
+    def prefer(self, comparisons: Any) -> list[float]:
+        ends = [(c.first.finish_reason, c.second.finish_reason) for c in comparisons]
+        return [0.5 + ((b == "stop") - (a == "stop")) / 2 for a, b in ends]
+
+
+@pytest.mark.parametrize(("ends", "gold"), [(("stop", "length"), 1.0), (("length", "stop"), 0.0)])
+def test_the_annotator_is_told_how_each_answer_ended(ends: Any, gold: float) -> None:
+    responses = [
+        Response(
+            response_id=side, prompt_id="q", prompt=PROMPT, sample=0, text=side, token_ids=[1],
+            finish_reason=end, seed=1, model="m", logprob=-1.0, token_logprobs=[-1.0],
+        )
+        for side, end in zip("cr", ends, strict=True)
+    ]  # fmt: skip
+    scores = [
+        Score(response_id=side, prompt_id="q", policy_logp=-1.0, base_logp=-1.0, tokens=1,
+              reward=0.0)
+        for side in "cr"
+    ]  # fmt: skip
+    pair = JudgedPair(
+        pair_id="a", prompt_id="q", prompt=PROMPT, chosen="c", rejected="r",
+        chosen_finish_reason=ends[0], rejected_finish_reason=ends[1], chosen_id="c",
+        rejected_id="r", margin=1.0, probability=0.6, method="implicit",
+    )  # fmt: skip
+    [row] = calibrate([pair], scores, responses, _Finished())
+    assert (row["gold"], row["gap"]) == (gold, None)

@@ -123,3 +123,12 @@ def test_annotations_of_another_shape_are_named(tmp_path: Path, content: Any, sa
     with pytest.raises(ArtefactError, match=re.escape(said)) as error:
         read_policy_annotations(layout, "2")
     assert str(error.value).startswith("data/evaluation/2/annotations.json")
+
+
+def test_differences_may_all_be_losses_or_none() -> None:
+    """Five losses of five: Wilson's interval from -1 to 1 is as wide as that of five wins."""
+    lost = compare_policies(_rows([1.0] * 5), _rows([0.0] * 5), seed=0)
+    assert (lost.difference, lost.low) == (-1.0, -1.0)
+    assert lost.high == pytest.approx(1 - 2 * 0.5655, abs=2e-4)
+    same = compare_policies(_rows([1.0] * 5), _rows([1.0] * 5), seed=0)
+    assert (same.low, same.difference, same.high) == (0.0, 0.0, 0.0)

@@ -33,6 +33,11 @@ def test_similarity_is_dice_over_word_pairs() -> None:
     assert similarity("", "") == 1.0
 
 
+def test_similarity_counts_repeats() -> None:
+    """Five pairs, "a b" three times, against "a b" once: 2 * 1 / 6."""
+    assert similarity("a b a b a b", "a b") == pytest.approx(1 / 3)
+
+
 def test_order_matters_to_similarity() -> None:
     assert similarity("the dog bit the man", "the man bit the dog") < 1
 
@@ -46,6 +51,8 @@ def test_repetition_is_the_share_of_triples_there_before() -> None:
 
 def test_one_word_over_and_over_is_repetition() -> None:
     assert repetition("no " * 10) == pytest.approx(0.9)
+    assert repetition("no " * 5) == pytest.approx(0.8)
+    assert repetition("no " * 4) == 0
     assert repetition("go a go b go c go d go e") == pytest.approx(4 / 10)
 
 

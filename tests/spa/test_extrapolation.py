@@ -46,3 +46,12 @@ def test_no_gradient_passes() -> None:
     policy, reference, targets = _logits()
     policy.requires_grad_()
     assert not extrapolated_logprobs(policy, reference, targets, lambda_=0.5).requires_grad
+
+
+def test_logits_of_half_precision_are_mixed_in_float32() -> None:
+    policy, reference, targets = _logits()
+    policy, reference = policy.bfloat16(), reference.bfloat16()
+    found = extrapolated_logprobs(policy, reference, targets, lambda_=0.5)
+    wanted = extrapolated_logprobs(policy.float(), reference.float(), targets, lambda_=0.5)
+    assert found.dtype == torch.float32
+    assert_close(found, wanted)

@@ -60,3 +60,9 @@ def test_a_pair_is_its_chosen_then_its_rejected_answer(tiny: Policy) -> None:
     assert chosen.prompt == rejected.prompt == tiny.encoder.prompt(turns)
     assert chosen.answer == tiny.encoder.answer("Yes", "stop")
     assert rejected.answer == tiny.encoder.answer(pair.rejected, "length")
+
+
+def test_what_the_base_prefers_by_itself_is_taken_off() -> None:
+    """The chosen answer is the likelier one, and has gained 1 nat where the other gained 2."""
+    found = heldout_figures(_reading((-5.0, -6.0)), [(-6.0, -8.0)], seed=1)
+    assert found["heldout_accuracy"] == 0.0

@@ -203,3 +203,50 @@ def test_a_reward_that_is_no_finite_number_makes_a_pair_that_the_data_checks_dro
     outcome = run_checks(pairs, DEFAULT_CHECKS)
     assert outcome.kept == pairs[:1]
     assert outcome.counts["non_finite:margin"] == 1
+
+
+class _Finished:
+    """Rates an answer 1 if it finished."""
+
+    def rate(self, answers: Any) -> list[float]:
+        return [float(answer.finish_reason == "stop") for _, answer in answers]
+
+    def prefer(self, comparisons: Any) -> list[float]:
+        return [0.5 for _ in comparisons]
+
+
+def test_how_an_answer_ended_goes_to_the_annotator_and_into_the_pair() -> None:
+    whole, cut = _responses(1, 2)
+    responses = [whole, replace(cut, finish_reason="length")]
+    assert ratings(responses, _Finished()) == [1.0, 0.0]
+    scores = make_scores(responses, [0.0, 0.0], [0.0, 0.0], [1.0, 3.0])
+    [pair] = make_pairs(responses, scores, Judge(), beta=0.1, seed=1, round=1)
+    assert (pair.chosen_id, pair.chosen_finish_reason) == (cut.response_id, "length")
+    assert (pair.rejected_id, pair.rejected_finish_reason) == (whole.response_id, "stop")
+
+
+def test_a_score_counts_tokens_and_not_words() -> None:
+    """The answers have 5, 10 and 15 words."""
+    scores, _ = _judge()
+    assert [score.tokens for score in scores] == [1, 2, 3]
+
+
+def test_random_rewards_are_others_in_every_round_and_under_every_seed() -> None:
+    responses, judge = _responses(), Judge(method="random")
+    found = {
+        tuple(log_ratio_rewards(responses, POLICY, BASE, judge, seed=seed, round=round))
+        for seed, round in ((1, 1), (1, 2), (2, 1))
+    }
+    assert len(found) == 3
+
+
+def test_every_prompt_round_and_seed_draws_the_rejected_answer_anew() -> None:
+    responses = _responses(30, 4)
+    zeros = [0.0] * len(responses)
+    scores = make_scores(responses, zeros, zeros, [3.0, 2.0, 1.0, 0.0] * 30)
+    samples = {response.response_id: response.sample for response in responses}
+    judge, drawn = Judge(pairing="best_random"), set()
+    for seed, round in ((1, 1), (1, 2), (2, 1)):
+        pairs = make_pairs(responses, scores, judge, beta=0.1, seed=seed, round=round)
+        drawn.add(tuple(samples[pair.rejected_id] for pair in pairs))
+    assert [set(rejected) for rejected in drawn] == [{1, 2, 3}] * 3

@@ -214,3 +214,12 @@ def test_a_win_rate_that_outgrows_length_control_is_told() -> None:
     assert health({**row, "lc_win_rate": 0.30}, base)["healthy"]
     assert health(row, {**base, "mean_characters": 290.0})["healthy"]
     assert health(row, {**base, "lc_win_rate": None})["healthy"]
+
+
+def test_at_equal_length_a_longer_policy_that_only_length_prefers_is_even() -> None:
+    """It wins nearly all; what length carries is taken off and not added."""
+    rows = _annotations(_longer, grown=1.4)
+    row = _row(rows)
+    assert row["win_rate"] > 0.8
+    assert row["equal_length_win_rate"] == pytest.approx(0.5, abs=0.1)
+    assert row["equal_length_win_rate"] == pytest.approx(row["win_rate"] - row["length_gain"])

@@ -16,18 +16,19 @@ from recorded_pipeline import write_recorded
 from spa.compute import Compute
 from spa.encoding import TokenSequence
 from spa.errors import InputError
-from spa.files import hash_file
+from spa.files import hash_file, write_json
 from spa.generation.responses import sample_responses
 from spa.generation.transformers_engine import TransformersEngine
 from spa.judging import make_pairs, make_scores
 from spa.layout import Layout
 from spa.lineage import pair_lineage, pick
 from spa.logprobs import score
-from spa.manifest import write_manifest
+from spa.manifest import policy_hash, write_manifest
 from spa.models import load_policy, model_hash
 from spa.param_files import load_params
 from spa.records import FlaggedSeedPair, JudgedPair, Message, Pair, Prompt, Response, Score
 from spa.scoring import response_logps
+from spa.splits import flip_labels
 from spa.tables import read_table, write_table
 from spa.withdrawal import prompt_lineage
 from tests.pipeline.tiny_params import write_pipeline
@@ -265,3 +266,43 @@ def test_the_command_shows_a_tree_or_one_object(run: Layout) -> None:
     assert json.loads(told.stdout)["pair_id"] == own
     lost = subprocess.run([*spa, "nothing"], cwd=run.root, capture_output=True, text=True)
     assert (lost.returncode, lost.stderr.count("\n")) == (1, 1)
+
+
+def test_a_label_that_was_turned_round_is_told(run: Layout, tmp_path: Path) -> None:
+    own = Layout(Path(shutil.copytree(run.root, tmp_path / "run")))
+    params = load_params(own.params)
+    [turned] = flip_labels(read_table(own.pairs(2), JudgedPair)[:1], 1.0, seed=1, name="judge-2")
+    write_table(own.pairs(2), [turned, *read_table(own.pairs(2), JudgedPair)[1:]], JudgedPair)
+    seed = read_table(own.pool("seed"), Pair)
+    write_json(own.flipped_seed, [seed[0].pair_id])
+    straight = read_table(own.pairs(2), JudgedPair)[1]
+    for pair, told in ((turned, True), (straight, False), (seed[0], True), (seed[1], False)):
+        assert pair_lineage(own, params, pair.pair_id)["label_flipped"] is told
+
+
+@pytest.mark.parametrize(("round", "reference"), [("1", "base"), ("2", "0")])
+def test_the_reference_before_a_judge_is_the_policy_that_it_was_trained_from(
+    run: Layout, tmp_path: Path, round: str, reference: str
+) -> None:
+    own = Layout(Path(shutil.copytree(run.root, tmp_path / "run")))
+    params = yaml.safe_load(own.params.read_text())
+    params["judge"]["reference"] = "previous"
+    own.params.write_text(yaml.safe_dump(params))
+    write_manifest(own, f"judge@{round}")
+    pair = read_table(own.pairs(round), JudgedPair)[0]
+    told = pair_lineage(own, load_params(own.params), pair.pair_id)["judge"]["reference_policy"]
+    assert (told["round"], told["model"]) == (reference, policy_hash(own.policy(reference)))
+
+
+def test_a_pair_is_traced_to_its_own_rows_of_pool_and_source(run: Layout, tmp_path: Path) -> None:
+    """Another labelled row has the same prompt."""
+    own = Layout(Path(shutil.copytree(run.root, tmp_path / "run")))
+    pair = read_table(own.pool("seed"), Pair)[3]
+    other = {"prompt": pair.prompt[0]["content"], "chosen": "Else.", "rejected": "So."}
+    with (own.raw / "pairs.jsonl").open("a") as file:
+        file.write(json.dumps(other) + "\n")
+    told = pair_lineage(own, load_params(own.params), pair.pair_id)["prompt"]
+    assert told["pool"] == {"file": "data/pools/seed.parquet", "row": 4}
+    [source] = told["source"]
+    line = (own.raw / "pairs.jsonl").read_text().splitlines()[source["row"] - 1]
+    assert json.loads(line)["chosen"] == pair.chosen

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from spa.encoding import TokenSequence
-from spa.logprobs import by_length, score, token_logprobs
+from spa.logprobs import by_length, next_token_logprobs, score, token_logprobs
 from spa.models import Policy
 from tests.spa.token_sequences import answers_to_one, sequences
 
@@ -61,3 +61,19 @@ def test_batches_hold_every_item_once_within_the_budget() -> None:
     batches = list(by_length(lengths, token_budget=21))
     assert sorted(i for batch in batches for i in batch) == list(range(6))
     assert all(len(b) * max(lengths[i] for i in b) <= 21 for b in batches if len(b) > 1)
+
+
+def test_logits_of_half_precision_are_read_in_float32() -> None:
+    logits, targets = torch.randn(5, 13).bfloat16(), torch.randint(13, (5,))
+    found = token_logprobs(logits, targets)
+    assert found.dtype == torch.float32
+    torch.testing.assert_close(found, token_logprobs(logits.float(), targets))
+
+
+def test_tokens_that_may_follow_are_told_in_the_order_asked(tiny: Policy) -> None:
+    prompts, tokens = [[5, 6, 7, 8], [9, 4]], [40, 7, 21]
+    found = next_token_logprobs(tiny.model, prompts, tokens, token_budget=4)
+    for prompt, own in zip(prompts, found, strict=True):
+        with torch.no_grad():
+            last = tiny.model(input_ids=torch.tensor([prompt])).logits[0, -1].log_softmax(-1)
+        assert own == pytest.approx([float(last[token]) for token in tokens], abs=1e-5)

@@ -19,11 +19,18 @@ def _never() -> Any:
     raise AssertionError("a reference model was loaded")
 
 
-def _margins(policy: Policy, load_reference: Any = _never, **settings: Any) -> Margins:
+def _margins(
+    policy: Policy,
+    load_reference: Any = _never,
+    *,
+    sharded: bool = False,
+    lambda_: float = 0.0,
+) -> Margins:
+    settings: dict[str, Any] = {"beta": 0.5, "lambda": lambda_}
     return Margins(
         policy.model,
-        Train(beta=0.5, **settings),
-        Distribution(policy.model.device, bfloat16=False, sharded=False),
+        Train(**settings),
+        Distribution(policy.model.device, bfloat16=False, sharded=sharded),
         load_reference=load_reference,
         adapter=None,
         token_budget=64,
@@ -36,8 +43,9 @@ def _slow(policy: Policy) -> list[tuple[float, float]]:
     return [(math.fsum(chosen), math.fsum(rejected)) for chosen, rejected in rows]
 
 
-def test_references_are_sums_over_each_answer(tiny: Policy) -> None:
-    found = _margins(tiny).references(_pairs(5), 2)
+@pytest.mark.parametrize("sharded", [False, True])
+def test_references_are_sums_over_each_answer(tiny: Policy, sharded: bool) -> None:
+    found = _margins(tiny, sharded=sharded).references(_pairs(5), 2)
     assert list(found) == [pair.pair_id for pair in _pairs(5)]
     for own, wanted in zip(found.values(), _slow(tiny), strict=True):
         assert own == pytest.approx(wanted, abs=1e-4)
@@ -57,9 +65,23 @@ def test_margins_are_gains_of_chosen_over_rejected_times_beta(tiny: Policy) -> N
     assert nll.tolist() == pytest.approx(wanted, abs=1e-4)
 
 
+def test_the_policy_is_read_as_it_is_called_in_its_wrapping(tiny: Policy) -> None:
+    """Under several processes the wrapping is what brings their gradients together."""
+    passes: list[Any] = []
+
+    def wrapped(**named: Any) -> Any:
+        passes.append(named)
+        return tiny.model(**named)
+
+    margins = _margins(tiny)
+    references = margins.references(_pairs(5), 1)
+    margins.read(wrapped, _pairs(5), references, look=False)
+    assert passes
+
+
 def test_at_lambda_0_the_extrapolated_policy_is_the_policy(tiny: Policy) -> None:
     pairs = _pairs(5)
-    margins = _margins(tiny, **{"lambda": 0.0})
+    margins = _margins(tiny, lambda_=0.0)
     references = margins.references(pairs, 1)
     margin, _, extrapolated = margins.read(tiny.model, pairs, references, look=True)
     assert extrapolated is not None
@@ -92,7 +114,7 @@ def _extrapolated(policy: Policy, reference: Policy) -> tuple[torch.Tensor, torc
     """Margins of five pairs against another model, and the extrapolated ones at lambda 0.5."""
     pairs = _pairs(5)
     references = _margins(reference).references(pairs, 1)
-    margins = _margins(policy, lambda: reference.model, **{"lambda": 0.5})
+    margins = _margins(policy, lambda: reference.model, lambda_=0.5)
     margin, _, extrapolated = margins.read(policy.model, pairs, references, look=True)
     assert extrapolated is not None
     return margin.detach(), extrapolated

@@ -71,3 +71,17 @@ def test_the_interval_of_a_share_by_hand_and_by_another_library() -> None:
     wanted = binomtest(7, 31).proportion_ci(method="wilson")
     found = wilson(7, 31)
     assert (found.low, found.high) == pytest.approx((wanted.low, wanted.high), abs=1e-6)
+
+
+def test_a_cluster_weighs_as_many_rows_as_it_has() -> None:
+    """One of three ones, one of a zero: resamples have means 1 (a quarter), 3/4 (half), 0."""
+    rows, names = [1.0, 1.0, 1.0, 0.0], ["a", "a", "a", "b"]
+    inner = bootstrap(rows, seed=1, level=0.4, clusters=names)
+    outer = bootstrap(rows, seed=1, clusters=names)
+    assert (inner.mean, inner.low, inner.high) == (0.75, 0.75, 0.75)
+    assert (outer.low, outer.high) == (0.0, 1.0)
+
+
+def test_another_seed_draws_other_resamples() -> None:
+    values = np.random.default_rng(1).normal(size=50).tolist()
+    assert bootstrap(values, seed=1).low != bootstrap(values, seed=2).low

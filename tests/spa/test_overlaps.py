@@ -1,5 +1,6 @@
 """Prompts of a round that another pool has too, though not to the letter."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -78,3 +79,20 @@ def test_a_check_that_does_nothing_is_told_with_its_action(action: str) -> None:
 def test_a_held_out_prompt_to_the_letter_or_among_the_held_out_is_none_of_these() -> None:
     apart = Pools([], [_pair("Why 1")], [_prompt("why 1")], [_prompt("Why 1?")], {"1": []}, [])
     assert list(met_again(apart, _params())) == []
+
+
+@pytest.mark.parametrize(
+    ("number", "pool"), [(1, "the seed"), (2, "gold"), (3, "test"), (4, "development")]
+)
+def test_the_seed_and_every_held_out_pool_is_looked_at(number: int, pool: str) -> None:
+    pools = replace(POOLS, rounds={"1": [_prompt(f"why {number}")]})
+    [again] = met_again(pools, _params())
+    assert (again.check, again.pools) == ("overlap", (pool,))
+
+
+def test_prompts_of_all_earlier_rounds_are_remembered() -> None:
+    params = _params()
+    lines = {**params.rounds, "3": params.rounds["1"]}
+    asked = {"1": [_prompt("Why 5?")], "2": [_prompt("Why 7?")], "3": [_prompt("why 5")]}
+    found = met_again(replace(POOLS, rounds=asked), params.model_copy(update={"rounds": lines}))
+    assert [(again.round, again.pools) for again in found] == [("3", ("round 1",))]

@@ -57,3 +57,12 @@ def test_an_annotator_that_named_no_better_answer_is_told(tmp_path: Any) -> None
     _write(layout, "rival", 0.6, 0.8)
     [told] = panel_in_words(read_panel(layout, []))
     assert "0 unknown (it named no better answer), rival 80.0% [" in told
+
+
+def test_the_agreement_told_is_that_of_the_last_round_by_number(tmp_path: Any) -> None:
+    layout = Layout(tmp_path)
+    _write(layout, "base", 0.5, 0.5, **_null(rubric=0.0, llm=0.1))
+    for name in ("0", "9", "10", "rival"):
+        _write(layout, name, 0.6, 0.6)
+    [told] = panel_in_words(read_panel(layout, ["9", "10"]))
+    assert "On round 10 it agrees with rubric on 75.0%" in told

@@ -85,3 +85,23 @@ def test_there_is_no_penalty_where_short_answers_win_or_lengths_are_equal() -> N
     assert balancing_penalty([([0.0, 5.0], [200, 100])], _best) == 0.0
     assert balancing_penalty([([1.0, 5.0], [100, 100])], _best) == 0.0
     assert balancing_penalty([], _best) == 0.0
+
+
+def test_of_equal_rewards_the_earlier_answer_counts_as_the_better_one() -> None:
+    """Two share the highest reward, two the lowest: the first wins and the last loses."""
+    assert best_against_worst([3.0, 1.0, 3.0, 1.0], tie_band=0.0) == Choice(0, 3, 2.0)
+
+
+def test_an_answer_without_a_reward_is_never_set_against_a_random_other_one() -> None:
+    generator = np.random.default_rng(0)
+    choice = best_against_random([math.nan, 3.0], tie_band=0.1, generator=generator)
+    assert choice is not None
+    assert (choice.chosen, choice.rejected) == (1, 0)
+
+
+def test_of_the_thousandths_around_the_balance_the_nearer_one_is_taken() -> None:
+    """A lead of 1.05 at 100 characters more is lost between 0.010 and 0.011. Beside it another
+    answer wins, 20 characters longer (mean gaps 60 and -40) or shorter (40 and -60)."""
+    lost = ([1.05, 0.0], [200, 100])
+    assert balancing_penalty([lost, ([9.0, 0.0], [120, 100])], _best) == pytest.approx(0.011)
+    assert balancing_penalty([lost, ([9.0, 0.0], [100, 120])], _best) == pytest.approx(0.010)

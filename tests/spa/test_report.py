@@ -7,6 +7,7 @@ import pytest
 
 from spa import report
 from spa.errors import ArtefactError
+from spa.files import read_json, write_json
 from spa.layout import Layout
 from tests.finished_run import write_finished_run
 
@@ -52,3 +53,31 @@ def test_csv_and_table_hold_every_round(layout: Layout) -> None:
     table = report.to_table(rows).splitlines()
     assert len({len(line) for line in table}) == 1
     assert "80.0% [75.0%, 85.0%]" in table[5]
+
+
+def test_the_detectors_figures_are_its_own_and_not_the_judges(layout: Layout) -> None:
+    file = layout.calibration("1") / "metrics.json"
+    noise = {"precision": 0.3, "recall": 0.2, "auroc": 0.55, "margin_auroc": 0.65}
+    write_json(file, read_json(file) | {"noise": noise})
+    row = report.read_rows(layout, ["1", "2"])[2]
+    assert (row["auroc"], row["noise_auroc"], row["noise_margin_auroc"]) == (0.7, 0.55, 0.65)
+    assert (row["noise_precision"], row["noise_recall"]) == (0.3, 0.2)
+
+
+def test_where_no_annotator_compared_both_there_is_no_gain(layout: Layout) -> None:
+    file = layout.evaluation("rival") / "annotations.json"
+    write_json(file, [{**row, "annotator": "llm"} for row in read_json(file)])
+    row = report.read_rows(layout, ["1", "2"])[3]
+    assert (row["over_seed"], row["over_rival"]) == (0.0, None)
+
+
+def test_a_gain_is_the_rounds_win_rate_minus_the_other_policys(layout: Layout) -> None:
+    """Round 2 wins every prompt, the seed none, and the rival ties them."""
+    for name, preference in (("0", 1.0), ("2", 2.0), ("rival", 1.5)):
+        file = layout.evaluation(name) / "annotations.json"
+        write_json(file, [{**row, "preference": preference} for row in read_json(file)])
+    rows = {row["round"]: row for row in report.read_rows(layout, ["1", "2"])}
+    assert (rows["2"]["over_seed"], rows["2"]["over_rival"]) == (1.0, 0.5)
+    assert rows["2"]["over_rival_low"] == rows["2"]["over_rival_high"] == 0.5
+    assert (rows["0"]["over_seed"], rows["0"]["over_rival"]) == (None, -0.5)
+    assert rows["rival"]["over_seed"] is None

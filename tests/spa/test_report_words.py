@@ -53,6 +53,7 @@ def test_the_rival_is_told_at_equal_drift_too(layout: Layout) -> None:
     assert "Its gamma is the largest of those tried, so a larger one in rival.gammas may" in edge
     assert "Round 2 is 2.00 nats from the base, the rival 5.00" in text
     assert "gamma 4 is closest to the round's distance (2.20 nats); its win rate is 70.0%" in text
+    assert "is 70.0% on development prompts, round 2's 90.0%." in text
 
 
 def test_words_about_a_judge_follow_from_its_interval(layout: Layout) -> None:
@@ -131,3 +132,17 @@ def test_held_out_labels_turned_labels_and_the_detectors_peer_are_told(layout: L
     assert "pairs: no clear difference from chance" in said
     assert "right on 70.0%, the labels trained on are right on 50.0%" in said
     assert "AUROC of 0.55, the judge's plain margin with 0.65" in said
+
+
+def test_a_likelihood_that_misleads_is_a_cheap_judge_too(layout: Layout) -> None:
+    rows = report.read_rows(layout, ["1", "2"])
+    rows[2] |= {"judge_accuracy": 0.7, "likelihood_accuracy": 0.3, "length_accuracy": 0.5}
+    said = report_words.judges_in_words(rows, flipped=0.0)[0]
+    assert "no better than the best of likelihood and length" in said
+    assert "(less likely wins: 70.0%)" in said
+
+
+def test_the_last_round_is_the_last_by_number(layout: Layout) -> None:
+    rows = report.read_rows(layout, ["1", "2"])
+    rows[2]["round"], rows[3]["round"] = "9", "10"
+    assert report_words.in_words(rows)[0].startswith("Win rate of round 10 minus")

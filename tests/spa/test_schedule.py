@@ -3,7 +3,7 @@
 import pytest
 
 from spa.params import Train
-from spa.schedule import make_batches, make_plan, rate_factor
+from spa.schedule import Plan, make_batches, make_plan, rate_factor
 
 
 def test_steps_are_the_floor_of_pairs_over_batch() -> None:
@@ -28,3 +28,20 @@ def test_every_epoch_sees_every_pair_once() -> None:
     order = [i for batch in batches for i in batch]
     assert sorted(order[:12]) == sorted(order[12:]) == list(range(12))
     assert order[:12] != order[12:]
+
+
+def test_the_detector_fills_its_window_before_a_share_of_the_steps_is_over() -> None:
+    """Ten steps of four pairs: a quarter is over after 2.5, so that step 3 may soften first.
+    A window of eight pairs takes two steps before it, one of nine three."""
+    for window, look in ((8, 1), (9, 0)):
+        settings = Train(batch_size=4, epochs=1, warmup_gate=0.25, noise_window=window)
+        assert make_plan(40, settings) == Plan(steps=10, gate=3, look=look)
+
+
+def test_every_seed_and_round_has_an_order_of_its_own() -> None:
+    settings = Train(batch_size=12, epochs=1)
+    orders = {
+        tuple(make_batches(12, settings, seed=seed, round=round)[0])
+        for seed, round in ((3, 2), (4, 2), (3, 1))
+    }
+    assert len(orders) == 3

@@ -27,3 +27,17 @@ def test_keys_use_every_bit_and_a_longer_answer_begins_like_a_shorter_one() -> N
 def test_generators_are_owned_by_their_names() -> None:
     assert generator(1, "a").integers(1000) == generator(1, "a").integers(1000)
     assert rank_key(1, "a") != rank_key(1, "b")
+
+
+def test_what_is_drawn_from_a_seed_stays_what_it_is_for_ever() -> None:
+    """Fixed values, as above."""
+    assert generator(1, "train", 2, 0).permutation(8).tolist() == [3, 5, 2, 7, 6, 0, 1, 4]
+    assert generator(1, "a").integers(2**40) == 1019083067190
+    assert draw_keys(7, 2).tolist() == [8648156199155761070, 7861003179181181637]
+    assert rank_key(1, "split", "a")[:16] == "073dbf6e2db073be"
+
+
+def test_every_name_of_a_generator_and_of_a_rank_counts() -> None:
+    names = [("a", "bc"), ("ab", "c"), ("a", "b"), ("a",)]
+    assert len({int(generator(1, *own).integers(2**40)) for own in names}) == 4
+    assert len({rank_key(1, *own) for own in names}) == 4

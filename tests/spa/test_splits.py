@@ -138,6 +138,7 @@ def test_flipping_turns_exactly_the_share(share: float) -> None:
     for before, after in turned:
         assert (before.chosen, before.rejected) == (after.rejected, after.chosen)
         assert after.chosen_finish_reason == before.rejected_finish_reason
+        assert after.rejected_finish_reason == before.chosen_finish_reason
         assert after.pair_id != before.pair_id
 
 
@@ -180,3 +181,23 @@ def test_given_instructions_are_the_test_prompts_in_order_and_no_pool_has_any() 
             round_sizes={"1": 1},
             instructions=given,
         )
+
+
+def test_another_purpose_or_seed_turns_other_labels_round() -> None:
+    rows = [_pair(n) for n in range(30)]
+    found = {
+        tuple(pair.pair_id for pair in flip_labels(rows, 0.5, seed=seed, name=name))
+        for seed, name in ((1, "seed"), (1, "judge-1"), (2, "seed"))
+    }
+    assert len(found) == 3
+
+
+def test_more_development_prompts_leave_the_test_prompts_as_they_are() -> None:
+    pairs = [_pair(n) for n in range(40)]
+    sizes: dict[str, Any] = {"seed_pairs": 5, "test": 6, "gold": 4}
+    few, many = (
+        partition(pairs, [], seed=1, development=count, round_sizes={}, **sizes)
+        for count in (2, 12)
+    )
+    assert few.test == many.test
+    assert few.development == many.development[:2]

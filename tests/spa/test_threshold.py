@@ -57,6 +57,7 @@ def test_a_tenth_is_flagged_at_any_step_size(step: int) -> None:
 def test_a_restored_threshold_goes_on_as_if_never_stopped() -> None:
     one, two = (RollingThreshold(share=0.1, window=20) for _ in range(2))
     one.add(np.linspace(0, 1, 15))
+    two.add([0.9] * 3)  # which it forgets
     two.restore(one.state())
     for threshold in (one, two):
         threshold.add([0.3, 0.2])

@@ -276,3 +276,18 @@ def test_more_processes_than_pairs_in_a_step_are_refused(
 def test_adapters_in_shards_are_refused(tiny_folder: Path) -> None:
     with pytest.raises(TrainingError, match=r"shard: found true with train\.lora; wanted one"):
         _train(tiny_folder, sharded=True, lora={"rank": 2})
+
+
+def test_weight_decay_draws_weights_to_zero(tiny_folder: Path) -> None:
+    free, held = (_weights(_train(tiny_folder, weight_decay=decay)[0]) for decay in (0.0, 5.0))
+    assert held.norm() < 0.95 * free.norm()
+
+
+def test_a_longer_gradient_is_shortened_to_its_most(tiny_folder: Path, tiny: Policy) -> None:
+    """AdamW's steps shrink where a gradient is near its epsilon (1e-8) and not otherwise."""
+    before = _weights(tiny)
+    free, short = (
+        (_weights(_train(tiny_folder, max_grad_norm=most)[0]) - before).norm()
+        for most in (1.0, 1e-9)
+    )
+    assert short < 0.2 * free

@@ -7,8 +7,10 @@ from typing import Any
 
 import pytest
 
+from spa import winrate
 from spa.errors import InputError
 from spa.importing.annotations import read_annotations
+from spa.regression_data import RegressionData
 from spa.winrate import lc_refusal, win_rate
 
 
@@ -100,3 +102,21 @@ def test_length_control_knows_its_instructions_baseline_and_order(shared: Path) 
     assert "not AlpacaEval's" in str(lc_refusal(rows[:-1]))
     assert "several models" in str(lc_refusal([{**rows[0], "generator_2": "x"}, *rows[1:]]))
     assert "baseline" in str(lc_refusal([{**row, "generator_1": "base"} for row in rows]))
+
+
+@pytest.mark.parametrize(
+    ("annotator", "original", "approximate"),
+    [
+        ("weighted_alpaca_eval_gpt4_turbo", True, False),
+        ("weighted_alpaca_eval_gpt4_turbo", False, True),
+        ("rubric", True, True),
+    ],
+)
+def test_length_control_is_exact_by_its_own_annotator_and_data_alone(
+    monkeypatch: pytest.MonkeyPatch, annotator: str, original: bool, approximate: bool
+) -> None:
+    monkeypatch.setattr(winrate, "lc_refusal", lambda rows: None)
+    monkeypatch.setattr(winrate, "length_controlled", lambda rows, file: 12.5)
+    data = RegressionData(Path("df_gamed.csv"), original)
+    found = win_rate(_rows(1.75, 1.0, annotator=annotator), data)
+    assert (found.lc_win_rate, found.lc_approximate) == (12.5, approximate)

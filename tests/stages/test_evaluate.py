@@ -8,11 +8,19 @@ from typing import Any
 import pytest
 import yaml
 
+from spa.compute import Compute
 from spa.errors import AnnotationError, InputError, ParamsError
+from spa.heldout import pair_sequences
 from spa.layout import Layout
 from spa.leaderboard import raw_figures
+from spa.models import load_policy
+from spa.records import Pair
+from spa.scoring import answer_logps, response_logps
+from spa.tables import read_table
 from stages import base, evaluate, split
 from stages._app import run
+from stages._context import stage_context
+from stages._evaluating import read_gold, sample_policy
 from tests.pipeline.tiny_params import write_pipeline
 from tests.spa.annotation.fault_server import serve, wrong_key
 
@@ -174,3 +182,24 @@ def test_an_endpoint_is_paid_once_and_its_key_is_written_nowhere(
     ]
     assert not written
     assert canary not in "".join([str(error.value), *capfd.readouterr()])
+
+
+def test_drift_is_read_on_test_prompts_and_gold_pairs_by_the_models_themselves(
+    layout: Layout, other_folder: Path
+) -> None:
+    shutil.copytree(other_folder, layout.policy(0))
+    evaluate.main(None, base=True)
+    evaluate.main(0, base=False)
+    metrics = json.loads((layout.evaluation("0") / "metrics.json").read_text())
+    with stage_context() as here:
+        answers, others = (sample_policy(here, layout.policy(name)) for name in ("0", "base"))
+        reading = read_gold(here, layout.policy(0))
+    own, first = (load_policy(layout.policy(n), Compute(device="cpu")) for n in ("0", "base"))
+    tested = answers["test"]
+    assert [a.seed for a in tested] == [a.seed for a in others["test"]]  # alike for every policy
+    logps = [response_logps(model, tested, token_budget=512) for model in (own, first)]
+    drift = sum(a - b for a, b in zip(*logps, strict=True)) / len(tested)
+    assert metrics["kl_to_base"] == pytest.approx(drift, abs=1e-3)
+    sequences = pair_sequences(own.encoder, read_table(layout.pool("gold"), Pair))
+    said = answer_logps(own, sequences, token_budget=512)
+    assert [logp for both in reading.logps for logp in both] == pytest.approx(said, abs=1e-4)

@@ -243,3 +243,16 @@ def test_split_says_which_prompts_earlier_rounds_have(layout: Layout) -> None:
     assert _spa("split") == 0
     assert read_table(layout.earlier(1), Prompt) == []
     assert read_table(layout.earlier(2), Prompt) == read_table(layout.pool(1), Prompt)
+
+
+@pytest.mark.parametrize("pool", ["development", "gold", "seed"])
+def test_a_prompt_of_any_held_out_pool_or_of_the_seed_is_an_overlap(
+    layout: Layout, pool: str
+) -> None:
+    kind = Prompt if pool == "development" else Pair
+    row = {name: value for name, value in _pair(1).row().items() if name in kind.SCHEMA.names}
+    write_table(layout.pool(pool), [kind(**row)], kind)
+    write_table(layout.pairs(1), [_pair(0), _pair(1)], JudgedPair)
+    assert _filter() == 1
+    [flagged] = read_table(layout.flagged(1), FlaggedPair)
+    assert (flagged.pair_id, flagged.reasons) == ("p1", ["overlap"])

@@ -3,21 +3,25 @@
 import copy
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
+from spa.annotation.llm import LlmAnnotator
 from spa.chunks import Chunks
 from spa.compute import Compute
 from spa.generation.responses import sample_responses
 from spa.generation.transformers_engine import TransformersEngine
+from spa.judging import contest_ratings
 from spa.layout import Layout
-from spa.models import Policy
+from spa.models import Policy, load_policy
 from spa.param_files import load_params
-from spa.records import JudgedPair, Prompt, Response
-from spa.tables import read_table, write_table
+from spa.records import JudgedPair, Prompt, Response, Score
+from spa.splits import flip_labels
+from spa.tables import read_note, read_table, write_table
 from stages import judge
 from stages._context import Context
 from stages.judge import read_by, reward
@@ -92,6 +96,14 @@ def test_every_method_has_its_own_opinion(pipeline: Path, responses: list[Respon
         assert sum(found["llm"][start : start + 3]) == pytest.approx(0, abs=1e-6)
 
 
+def test_a_language_model_that_judges_is_the_policy_that_answered(
+    pipeline: Path, responses: list[Response]
+) -> None:
+    policy = load_policy(Layout(pipeline).policy("1"), CPU)
+    expected = contest_ratings(responses, LlmAnnotator(policy, token_budget=512))
+    assert _rewards(pipeline, responses, method="llm") == pytest.approx(expected, abs=1e-4)
+
+
 def test_a_rubric_of_the_users_own_judges(
     pipeline: Path, responses: list[Response], tmp_path: Path
 ) -> None:
@@ -155,9 +167,41 @@ def test_flipped_labels_turn_that_share_of_the_pairs_round(
     assert sum(turned) == len(straight) // 2 > 0
     for a, b, around in zip(straight, flipped, turned, strict=True):
         assert b.margin == (-a.margin if around else a.margin)
+    seed = load_params(Path("params.yaml")).seed
+    assert flipped == flip_labels(straight, 0.5, seed=seed, name="judge-2")  # as `audit` knows them
 
 
 def test_probabilities_are_by_the_beta_of_all_rounds(
     judged: Callable[..., list[JudgedPair]],
 ) -> None:
     assert judged(own_beta=0.7) == judged()
+
+
+@pytest.mark.parametrize(("share_of_band", "trusted"), [(0.4, True), (0.7, False)])
+def test_a_sampler_is_trusted_within_half_of_what_a_tie_may_differ_by(
+    judged: Callable[..., list[JudgedPair]],
+    responses: list[Response],
+    share_of_band: float,
+    trusted: bool,
+) -> None:
+    """A margin is the difference of two rewards, each of which may be off by as much."""
+    layout = Layout(Path.cwd())
+    here = Context(layout, load_params(layout.params), CPU, Chunks(layout.cache), beta=0.1)
+    logps = read_by(here, "1", responses)
+    told = [logp + share_of_band * 0.1 for logp in logps]
+    own = [replace(r, token_logprobs=[t]) for r, t in zip(responses, told, strict=True)]
+    write_table(layout.responses(2), own, Response)
+    judged(tie_band=0.1)
+    found = [score.policy_logp for score in read_table(layout.scores(2), Score)]
+    assert found == pytest.approx(told if trusted else logps, abs=1e-3)
+
+
+def test_the_length_penalty_is_taken_off_the_rewards_and_stands_beside_them(
+    judged: Callable[..., list[JudgedPair]], responses: list[Response]
+) -> None:
+    judged(length_penalty=0.02)
+    file = Layout(Path.cwd()).scores(2)
+    assert read_note(file, "length_penalty") == 0.02
+    for score, response in zip(read_table(file, Score), responses, strict=True):
+        implicit = score.policy_logp - score.base_logp
+        assert score.reward == pytest.approx(implicit - 0.02 * len(response.text))

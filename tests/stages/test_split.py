@@ -9,6 +9,7 @@ import pytest
 import yaml
 
 from spa.errors import ContractError
+from spa.files import read_json
 from spa.flagged import rows_behind
 from spa.layout import Layout
 from spa.models import load_encoder
@@ -179,5 +180,26 @@ def test_flipped_labels_turn_that_share_of_the_seed_round_and_no_other_pool(
             for name in ("seed", "gold")
         }
     assert sides[0.0]["gold"] == sides[0.25]["gold"]
-    turned = [a != b for a, b in zip(sides[0.0]["seed"], sides[0.25]["seed"], strict=True)]
-    assert sum(turned) == 5
+    both = zip(sides[0.0]["seed"], sides[0.25]["seed"], strict=True)
+    turned = [after[0] for before, after in both if before != after]
+    assert len(turned) == 5
+    assert read_json(layout.flipped_seed) == turned
+
+
+def test_a_seed_prompt_that_is_a_gold_one_but_for_case_is_an_overlap(layout: Layout) -> None:
+    rows = [{"prompt": ask, "chosen": GOOD, "rejected": OTHER} for ask in ("Why so?", "WHY SO?")]
+    (layout.raw / "pairs.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    _change(layout, "split", seed_pairs=1, gold=1)
+    with pytest.raises(ContractError, match=r"split: found 1 pairs with overlap, first \w+;"):
+        split.main()
+
+
+def test_labels_are_checked_as_they_are_trained_on_where_they_are_turned_round(
+    layout: Layout,
+) -> None:
+    _change(layout, "split", flip_seed_labels=1.0)
+    split.main()
+    flagged = read_table(layout.flagged(0), FlaggedSeedPair)
+    assert "empty:chosen" in {reason for pair in flagged for reason in pair.reasons}
+    seed = {pair.pair_id for pair in read_table(layout.pool("seed"), Pair)}
+    assert {pair.pair_id for pair in flagged} < seed

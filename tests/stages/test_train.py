@@ -1,23 +1,29 @@
 """Stage `train`: what it learns from and against is the model that the judge read."""
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
+import torch
+import yaml
 
+from spa.checkpoints import Progress
 from spa.chunks import Chunks
 from spa.compute import Compute
 from spa.errors import TrainingError
 from spa.generation.responses import sample_responses
 from spa.generation.transformers_engine import TransformersEngine
+from spa.judging import make_pairs
 from spa.layout import Layout
 from spa.models import Policy
 from spa.param_files import load_params
-from spa.records import Prompt, Response, Score
+from spa.records import FlaggedSeedPair, JudgedPair, Pair, Prompt, Response, Score, TrainingRow
 from spa.scoring import response_logps
-from spa.tables import write_table
+from spa.tables import read_table, write_table
 from stages._context import Context
-from stages.train import check_reference
+from stages.train import check_reference, checkpoints, token_pairs
 from tests.pipeline.in_process import call
 from tests.pipeline.tiny_params import write_pipeline
 
@@ -72,3 +78,83 @@ def test_nothing_is_trained_from_another_model(
     assert call(here.layout, "spa train --round 1") == 1
     assert capsys.readouterr().err.startswith("error: train@1: data/round-0/policy: found")
     assert not here.layout.policy(1).exists()
+
+
+def _judged(here: Context) -> list[JudgedPair]:
+    """A pair of each prompt; the last four are not kept."""
+    layout = here.layout
+    responses = read_table(layout.responses(1), Response)
+    scores = read_table(layout.scores(1), Score)
+    pairs = make_pairs(responses, scores, here.params.judge, beta=0.1, seed=1, round=1)
+    write_table(layout.pairs(1), pairs, JudgedPair)
+    write_table(layout.kept(1), pairs[:-4], JudgedPair)
+    return pairs
+
+
+def test_a_round_learns_from_kept_pairs_and_all_that_is_read_is_the_policy_before(
+    here: Context, other_folder: Path, database: Path
+) -> None:
+    """Steps too small to move anything: margins are 0, also those that the detector sees by the
+    logits of policy and reference. Base and seed policy are another model than the one before."""
+    layout, pairs = here.layout, _judged(here)
+    layout.policy("rival").parent.mkdir()
+    layout.policy(0).rename(layout.policy("rival"))
+    for name in ("base", "0"):
+        shutil.copytree(other_folder, layout.policy(name))
+    shutil.copy(database, layout.root)
+    params = yaml.safe_load(layout.params.read_text())
+    params["train"]["learning_rate"] = 1e-30
+    params["rounds"]["1"]["prev"] = "rival"
+    layout.params.write_text(yaml.safe_dump(params, sort_keys=False))
+    assert call(layout, "spa train --round 1") == 0
+    log = read_table(layout.training_log(1), TrainingRow)
+    assert {row.pair_id for row in log} == {pair.pair_id for pair in pairs[:-4]}
+    assert len(log) == 16
+    assert [row.margin for row in log] == pytest.approx([0.0] * 16, abs=1e-4)
+    assert [row.extrapolated_margin for row in log] == pytest.approx([0.0] * 16, abs=1e-4)
+
+
+def test_in_another_precision_than_the_judges_references_are_read_anew(
+    here: Context, tiny: Policy
+) -> None:
+    _judged(here)
+    half = replace(here, compute=Compute(device="cpu", dtype="bfloat16"))
+    assert {pair.reference for pair in token_pairs(half, 1, tiny.encoder)} == {None}
+    assert None not in {pair.reference for pair in token_pairs(here, 1, tiny.encoder)}
+
+
+def test_a_cut_answer_of_the_seed_gets_no_end_of_turn(here: Context, tiny: Policy) -> None:
+    pair = Pair(
+        pair_id="a",
+        prompt_id="b",
+        prompt=[{"role": "user", "content": "Why?"}],
+        chosen="Yes.",
+        rejected="No and",
+        chosen_finish_reason="stop",
+        rejected_finish_reason="length",
+    )
+    write_table(here.layout.pool("seed"), [pair], Pair)
+    write_table(here.layout.flagged(0), [], FlaggedSeedPair)
+    [own] = token_pairs(here, 0, tiny.encoder)
+    assert own.chosen.answer[-1] == tiny.encoder.end_of_turn
+    assert tiny.encoder.end_of_turn not in own.rejected.answer
+
+
+def test_a_checkpoint_is_of_one_policy_seed_section_and_set_of_pairs(
+    here: Context, other_folder: Path, tiny: Policy
+) -> None:
+    _judged(here)
+    train, source = here.params.train, here.layout.policy(0)
+    pairs = token_pairs(here, 1, tiny.encoder)
+    model = torch.nn.Linear(2, 2)
+    made = checkpoints(here, 1, source, train, pairs)
+    made.save(model, torch.optim.AdamW(model.parameters()), Progress(1, [], {}))
+    assert made.newest() is not None
+    reseeded = replace(here, params=here.params.model_copy(update={"seed": 2}))
+    others: list[tuple[Any, ...]] = [
+        (reseeded, 1, source, train, pairs),
+        (here, 1, other_folder, train, pairs),
+        (here, 1, source, train.model_copy(update={"beta": 0.7}), pairs),
+        (here, 1, source, train, pairs[1:]),
+    ]
+    assert [checkpoints(*other).newest() for other in others] == [None] * 4

@@ -13,6 +13,7 @@ from spa.layout import Layout
 from spa.models import load_policy, model_hash
 from spa.records import Pair, Response, Score, TrainingRow
 from spa.scoring import response_logps
+from spa.seeds import derive_seed
 from spa.tables import read_table
 from stages import base, generate, judge, split, train
 from tests.pipeline.tiny_params import write_pipeline
@@ -57,6 +58,9 @@ def test_round_one_is_judged_by_the_instruct_model_against_its_base(
     assert model_hash(layout.policy(0)) == model_hash(tiny_folder)
     assert model_hash(layout.policy("base")) == model_hash(pretrained)
     responses = read_table(layout.responses(1), Response)
+    assert {r.model for r in responses} == {model_hash(tiny_folder)}
+    for r in responses:
+        assert r.seed == derive_seed(1, "generate", 1, r.prompt_id, r.sample)
     scores = read_table(layout.scores(1), Score)
     policy, reference = (
         response_logps(load_policy(layout.policy(name), CPU), responses, token_budget=512)

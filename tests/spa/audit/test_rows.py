@@ -87,6 +87,16 @@ def _softened(rows: Rows) -> None:
     rows[1]["flagged"] = True
 
 
+def _longer(rows: Rows) -> None:
+    """One token more than generate.max_new_tokens allows, and all that follows from it."""
+    row = rows[6]
+    row["token_ids"].append(5)
+    row["token_logprobs"].append(-1.0)
+    row["logprob"] -= 1.0
+    keys = ("prompt_id", "sample", "seed", "model", "token_ids")
+    row["response_id"] = content_hash(*(row[key] for key in keys))
+
+
 def _set(column: str, value: Any) -> Callable[[Rows], None]:
     """Give the second row another value."""
 
@@ -118,6 +128,10 @@ ROWS = [
     ("round-1/responses", _tokens, 7),
     ("round-1/responses", _tokens_and_id, 7),
     ("round-1/responses", _twice, 25),
+    ("round-1/responses", _longer, 7),
+    ("round-1/responses", _set("logprob", -1.0), 2),
+    ("round-1/responses", _set("token_logprobs", [-1.0]), 2),
+    ("round-1/pairs", _set("method", "random"), 2),
     ("round-1/training_log", _step, 1),
     ("round-1/training_log", _softened, 2),
     ("round-0/training_log", lambda rows: rows[1:], 1),
@@ -227,6 +241,24 @@ def test_a_gold_pair_in_training_is_named(run: Layout) -> None:
     said = [str(fault) for fault in audit(run).findings.faults]
     for start in ("data/round-1/kept.parquet, row 4", "data/pools/seed.parquet, row 1"):
         assert any(s.startswith(f"{start}: trains on {gold['pair_id']}, a gold pair") for s in said)
+
+
+@pytest.mark.parametrize("pool", ["test", "development", "gold"])
+def test_a_held_out_prompt_in_training_is_named(run: Layout, pool: str) -> None:
+    prompt = pq.read_table(run.pool(pool)).to_pylist()[0]["prompt_id"]
+    edit(run.kept(1), _set("prompt_id", prompt))
+    said = [str(fault) for fault in audit(run).findings.faults]
+    told = f"trains on prompt {prompt}, which data/pools/{pool}.parquet holds out"
+    assert f"data/round-1/kept.parquet, row 2: {told}" in said
+
+
+@pytest.mark.parametrize("pool", ["gold", "hidden_gold"])
+def test_a_gold_pair_that_was_turned_round_is_one_in_training_too(run: Layout, pool: str) -> None:
+    gold = pq.read_table(run.pool(pool)).to_pylist()[0]
+    turned = {**gold, "chosen": gold["rejected"], "rejected": gold["chosen"]}
+    edit(run.kept(1), lambda rows: [*rows[:3], {**rows[3], **turned}, *rows[4:]])
+    told = f"row 4: trains on {gold['pair_id']}, a gold pair of data/pools/{pool}.parquet"
+    assert f"data/round-1/kept.parquet, {told}" in [str(f) for f in audit(run).findings.faults]
 
 
 def test_files_swapped_between_rounds_are_named(run: Layout) -> None:
