@@ -1,6 +1,7 @@
 """Inference of the studies, by hand, and the studies' rubrics on answers made up for them."""
 
 from pathlib import Path
+from typing import Any
 
 import controlled_preferences
 import controlled_tables
@@ -68,7 +69,7 @@ def test_an_effect_that_seeds_disagree_on_has_a_wider_interval_than_one_they_sha
     assert p_split > 0.1
 
 
-def _arm(arm: str, gain: float, spread: float = 0.02) -> dict[str, object]:
+def _arm(arm: str, gain: float, spread: float = 0.02) -> dict[str, Any]:
     """One pipeline's row whose round 2 scores `gain` above round 0, give or take `spread`."""
 
     def policy(score: float) -> dict[str, object]:
@@ -116,6 +117,18 @@ def test_an_arm_stands_beside_the_seed_and_beside_spa_with_its_number_of_seeds()
         "| oracle | 1 | +20.0 [20.0, 20.0] | +20.0 [20.0, 20.0] | 0.0020 | +8.0 [8.0, 8.0] |"
         in found
     )
+
+
+@pytest.mark.usefixtures("few_resamples")
+def test_rounds_from_the_rival_are_told_beside_a_larger_amplification() -> None:
+    """The rival's arm has no round 2; it is read by its amplified policy, against SPA's seed."""
+    far = _arm("far_rival", 0.15)
+    far["policies"] = {"rival": far["policies"]["2"]}
+    rows = [_arm("spa", 0.12), _arm("from_rival", 0.2), far]
+    found = controlled_tables.tables(rows, ("easy",), tuple(controlled_preferences.ARMS))
+    assert "`from_rival`, round 2, minus `far_rival` | 1 | 100 | +5.0 [5.0, 5.0] |" in found
+    assert "| far_rival | 1 | +15.0 [15.0, 15.0] |" in found
+    assert "| far_rival | rival | 1 | 0.650 |" in found
 
 
 def test_easy_reading_is_by_hand_the_automated_readability_index() -> None:
