@@ -75,6 +75,7 @@ SETTING: dict[str, Any] = {
     },
     "generate": {"temperature": 1.0},
     "train": {"learning_rate": 6.0e-6},
+    "rival": {"gammas": [2.0, 4.0, 8.0]},
     **_rounds(learning_rate=6.0e-6, nll_weight=0.0),
 }  # fmt: skip
 

@@ -59,9 +59,6 @@ def score_answers(
         ModelError: a folder cannot be loaded, or both models number their tokens differently.
         InputError: an answer is longer than a model can read; names file, row and field.
     """
-    for folder in (policy, reference):
-        if not folder.is_dir():
-            raise ModelError(f"{folder}: found no such folder; wanted one that holds a model")
     encoder = load_encoder(policy)
     sequences = [_sequence(encoder, answer) for answer in answers]
     _check_vocabulary(encoder, load_vocabulary(reference), sequences, reference)

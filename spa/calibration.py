@@ -45,7 +45,6 @@ def calibrate(
         detector's when it last saw the pair, None where it never did.
     """
     known = {score.response_id: score for score in scores}
-    prompts = {response.prompt_id: response.prompt for response in responses}
     seen = {row.pair_id: row for row in log if row.threshold is not None}
     likelihoods = [
         known[pair.chosen_id].policy_logp - known[pair.rejected_id].policy_logp for pair in pairs
@@ -55,14 +54,7 @@ def calibrate(
         for pair, likelihood in zip(pairs, likelihoods, strict=True)
         if math.isfinite(pair.margin) and math.isfinite(likelihood)
     ]
-    contests = [
-        Comparison(
-            prompts[pair.prompt_id],
-            Answer(pair.rejected, pair.rejected_finish_reason),
-            Answer(pair.chosen, pair.chosen_finish_reason),
-        )
-        for pair, _ in finite
-    ]
+    contests = _contests([pair for pair, _ in finite], responses)
     gold = annotator.prefer(contests)
     gaps = _gaps(annotator, contests)
     return [
@@ -78,6 +70,19 @@ def calibrate(
             "flagged": seen[pair.pair_id].flagged if pair.pair_id in seen else None,
         }
         for i, (pair, likelihood) in enumerate(finite)
+    ]
+
+
+def _contests(pairs: Sequence[JudgedPair], responses: Sequence[Response]) -> list[Comparison]:
+    """What the annotator is asked of each pair: rejected first, chosen second."""
+    prompts = {response.prompt_id: response.prompt for response in responses}
+    return [
+        Comparison(
+            prompts[pair.prompt_id],
+            Answer(pair.rejected, pair.rejected_finish_reason),
+            Answer(pair.chosen, pair.chosen_finish_reason),
+        )
+        for pair in pairs
     ]
 
 

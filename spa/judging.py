@@ -2,7 +2,7 @@
 
 import math
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from spa.annotation.annotator import Annotator, Answer, Rater, rate_by_contest
 from spa.params import Judge
@@ -204,13 +204,3 @@ def _pair(
         probability=preference_probability(margin, beta=beta),
         method=method,
     )
-
-
-def largest_error(known: Sequence[float], again: Sequence[Sequence[float]]) -> float:
-    """Largest difference, in nats, between summed log-probabilities and recomputed tokens'."""
-    return max((abs(a - math.fsum(b)) for a, b in zip(known, again, strict=True)), default=0.0)
-
-
-def by_id(responses: Sequence[Response]) -> Mapping[str, Response]:
-    """Responses by their id."""
-    return {response.response_id: response for response in responses}

@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.autograd.function import once_differentiable
 
 from spa.batches import answer_logits, make_batch, row_limit
 from spa.chunks import Keep, anew
@@ -23,22 +24,50 @@ _LEAST_SAVING = 0.2
 def token_logprobs(logits: Tensor, targets: Tensor) -> Tensor:
     """log softmax(logits)[target], in float32 nats.
 
-    Works through the rows in chunks, so that no float32 copy of all logits exists.
+    Works through the rows in chunks, forward and backward, so that no float32 copy of all logits
+    exists.
 
     Args:
-        logits: (..., V), any float dtype; carries gradient.
+        logits: (..., V), any float dtype; carries gradient, once.
         targets: (...), token ids.
 
     Returns:
         (...) log-probabilities, each <= 0 up to rounding.
     """
-    flat, wanted = logits.flatten(0, -2), targets.flatten()
-    parts = [
-        rows.gather(-1, ids.unsqueeze(-1)).squeeze(-1) - rows.logsumexp(-1)
-        for chunk, ids in zip(torch.split(flat, _ROWS), torch.split(wanted, _ROWS), strict=True)
-        for rows in [chunk.float()]
-    ]
-    return torch.cat(parts).view(targets.shape)
+    found: Tensor = _TokenLogprobs.apply(  # type: ignore[no-untyped-call]
+        logits.flatten(0, -2), targets.flatten()
+    )
+    return found.view(targets.shape)
+
+
+def _chunks(*tensors: Tensor) -> list[tuple[Tensor, ...]]:
+    return [torch.split(tensor, _ROWS) for tensor in tensors]
+
+
+class _TokenLogprobs(torch.autograd.Function):
+    """Of logits (N, V) and targets (N,); autograd by itself would keep float32 rows to the end."""
+
+    @staticmethod
+    def forward(ctx: Any, logits: Tensor, targets: Tensor) -> Tensor:
+        values, log_z = [], []
+        for chunk, ids in zip(*_chunks(logits, targets), strict=True):
+            rows = chunk.float()
+            log_z.append(rows.logsumexp(-1))
+            values.append(rows.gather(-1, ids.unsqueeze(-1)).squeeze(-1) - log_z[-1])
+        ctx.save_for_backward(logits, targets, torch.cat(log_z))
+        return torch.cat(values)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None]:
+        """(one_hot(target) - softmax(logits)) times the gradient of each log-probability."""
+        logits, targets, log_z = ctx.saved_tensors
+        found = torch.empty_like(logits)
+        tensors = (found, logits, targets.unsqueeze(-1), log_z.unsqueeze(-1), grad.unsqueeze(-1))
+        for out, chunk, ids, own_z, own in zip(*_chunks(*tensors), strict=True):
+            rows = (chunk.float() - own_z).exp_().mul_(-own)
+            out.copy_(rows.scatter_add_(-1, ids, own))
+        return found, None
 
 
 def by_length(lengths: Sequence[int], token_budget: int) -> Iterator[list[int]]:

@@ -106,11 +106,7 @@ def load_model(folder: Path, compute: Compute, *, dtype: torch.dtype | None = No
 
 
 def _load_weights(kind: Any, folder: Path, compute: Compute, dtype: torch.dtype) -> Any:
-    if not folder.is_dir():
-        raise ModelError(
-            f"{folder}: not found; wanted a model folder; run `dvc repro` so that the stage "
-            "that writes it runs first"
-        )
+    _check_folder(folder)
     if not any(folder.glob("*.safetensors")):
         raise ModelError(f"{folder}: has no .safetensors file; other weight formats are not loaded")
     try:
@@ -118,6 +114,14 @@ def _load_weights(kind: Any, folder: Path, compute: Compute, dtype: torch.dtype)
     except UNREADABLE as error:
         raise ModelError(f"{folder}: cannot be loaded: {one_line(error)}") from error
     return model.eval().to(choose_device(compute))
+
+
+def _check_folder(folder: Path) -> None:
+    if not folder.is_dir():
+        raise ModelError(
+            f"{folder}: found no such folder; wanted one that holds a model; correct the path, "
+            "or run `dvc repro`, which writes those of a pipeline"
+        )
 
 
 def load_classifier(folder: Path, compute: Compute) -> Any:
@@ -161,6 +165,7 @@ def load_vocabulary(folder: Path) -> dict[str, int]:
 
 
 def _load_tokenizer(folder: Path) -> Any:
+    _check_folder(folder)
     try:
         return AutoTokenizer.from_pretrained(folder, **_LOCAL)
     except UNREADABLE as error:

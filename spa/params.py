@@ -155,7 +155,12 @@ class Train(Section):
 class Rival(Section):
     """`rival`: the seed policy amplified in weight space (ExPO, arXiv:2404.16792)."""
 
-    gammas: Annotated[list[Annotated[float, Field(gt=0)]], Field(min_length=1)] = [2.0, 4.0, 8.0]
+    gammas: Annotated[list[Annotated[float, Field(gt=0)]], Field(min_length=1)] = [
+        2.0,
+        4.0,
+        8.0,
+        16.0,
+    ]
     """Multiples of the seed's weight change to try; development prompts choose one."""
 
 

@@ -124,12 +124,7 @@ class Trainer:
                 fused=True,
             ),
         )
-        found = self._checkpoints.newest() if self._checkpoints else None
-        before = found.progress if found else Progress(0, [], self._references(pairs))
-        if found:
-            found.load(self._model, optimizer)
-            self._micro_pairs = resumed(before.reduced, self._asked, "train_pairs")
-        self._threshold.restore(before.threshold)
+        before = self._resume(pairs, optimizer)
         log, references = list(before.log), before.references
         if self._together.first:
             for _, done in groupby(log, key=lambda row: row.step):
@@ -177,6 +172,16 @@ class Trainer:
         known = {pair.pair_id: pair.reference for pair in pairs if pair.reference is not None}
         asked = [pair for pair in pairs if pair.pair_id not in known]
         return known | self._margins.references(asked, self._micro_pairs)
+
+    def _resume(self, pairs: Sequence[TokenPair], optimizer: Any) -> Progress:
+        """Where a training that was killed goes on, with all its state; else the beginning."""
+        found = self._checkpoints.newest() if self._checkpoints else None
+        before = found.progress if found else Progress(0, [], self._references(pairs))
+        if found:
+            found.load(self._model, optimizer)
+            self._micro_pairs = resumed(before.reduced, self._asked, "train_pairs")
+        self._threshold.restore(before.threshold)
+        return before
 
     def _save(self, optimizer: Any, progress: Progress) -> None:
         together = self._together

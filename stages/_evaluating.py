@@ -107,7 +107,7 @@ def write_evaluation(
     annotations_NAME.json; those on development prompts lie in the folder development.
     """
     from spa.errors import AnnotationError
-    from spa.evaluation import POOLS, beside, summarise
+    from spa.evaluation import beside, summarise
     from spa.files import read_json, replace_folder, write_json
     from spa.heldout import heldout_figures
     from spa.length_guard import length_figures
@@ -146,15 +146,25 @@ def write_evaluation(
         metrics |= heldout_figures(gold, base_gold, seed=seed)
     with replace_folder(layout.evaluation(round)) as folder:
         write_json(folder / "outputs.json", outputs)
-        for name, rows in annotations.items():
-            file = "annotations.json" if name == first else f"annotations_{name}.json"
-            own = {pool: [row for row in rows if row["dataset"] == pool] for pool in POOLS}
-            write_json(folder / file, own["test"])
-            write_json(folder / "development" / file, own["development"])
+        write_annotations(folder, annotations, first=first)
         write_json(folder / "metrics.json", metrics)
         if round == "base":
             write_json(folder / "gold_logps.json", gold.logps)
     return metrics
+
+
+def write_annotations(
+    folder: Path, annotations: dict[str, list[dict[str, Any]]], *, first: str
+) -> None:
+    """Write every annotator's rows: those on test prompts, and beside them development's."""
+    from spa.evaluation import POOLS
+    from spa.files import write_json
+
+    for name, rows in annotations.items():
+        file = "annotations.json" if name == first else f"annotations_{name}.json"
+        own = {pool: [row for row in rows if row["dataset"] == pool] for pool in POOLS}
+        write_json(folder / file, own["test"])
+        write_json(folder / "development" / file, own["development"])
 
 
 def numbers(metrics: dict[str, Any]) -> dict[str, float]:

@@ -1,5 +1,7 @@
 """Stage `calibrate@N`: how often is a round's judge right?"""
 
+from typing import Any
+
 from stages._context import RoundOption, stage_context
 
 
@@ -56,16 +58,25 @@ def main(round: RoundOption) -> None:
                 write_json(folder / "metrics.json", metrics)
             run.metrics({k: v for k, v in metrics.items() if isinstance(v, float)})
         write_manifest(layout, f"calibrate@{round}")
-        if metrics["non_finite"]:
-            print(
-                f"warning: {metrics['non_finite']} pairs without a finite margin are left out; "
-                f"`spa flagged --round {round} --reason non_finite` shows them"
-            )
-        if metrics["n"] == 0:
-            print(f"calibrate@{round}: the annotator calls every pair a tie; nothing to compare")
-            return
-        print(
-            f"calibrate@{round}: the judge is right on {metrics['judge_accuracy']:.1%} of "
-            f"{metrics['n']} pairs; likelihood alone {metrics['likelihood_accuracy']:.1%}, "
-            f"shorter wins {metrics['length_accuracy']:.1%}; AUROC {metrics['auroc']:.2f}"
+        print("\n".join(describe(round, metrics)))
+
+
+def describe(round: int, metrics: dict[str, Any]) -> list[str]:
+    """Lines for the terminal."""
+    lines = []
+    if metrics["non_finite"]:
+        lines.append(
+            f"warning: {metrics['non_finite']} pairs without a finite margin are left out; "
+            f"`spa flagged --round {round} --reason non_finite` shows them"
         )
+    if metrics["n"] == 0:
+        return [
+            *lines,
+            f"calibrate@{round}: the annotator calls every pair a tie; nothing to compare",
+        ]
+    return [
+        *lines,
+        f"calibrate@{round}: the judge is right on {metrics['judge_accuracy']:.1%} of "
+        f"{metrics['n']} pairs; likelihood alone {metrics['likelihood_accuracy']:.1%}, "
+        f"shorter wins {metrics['length_accuracy']:.1%}; AUROC {metrics['auroc']:.2f}",
+    ]

@@ -24,6 +24,8 @@ def main() -> None:
     that was there before. Seed and gold pairs that a data check speaks against are flagged with
     the reasons; those that filter.checks drops are not trained or evaluated on.
     """
+    from dataclasses import replace
+
     from spa.files import replace_folder, write_json
     from spa.manifest import write_manifest
     from spa.raw_data import draw_pools, flip_seed_labels, read_raw_data
@@ -42,22 +44,14 @@ def main() -> None:
                 "seed": check_given(seeds, held_out, here.params.filter),
                 "gold": check_given(pools.gold, [], here.params.filter),
             }
-            pairs = {"seed": seeds, "gold": pools.gold, "hidden_gold": pools.hidden_gold}
-            prompts = {"test": pools.test, "development": pools.development, **pools.rounds}
             with replace_folder(layout.pools) as folder:
-                for name, rows in pairs.items():
-                    write_table(folder / layout.pool(name).name, rows, Pair)
-                for name, questions in prompts.items():
-                    write_table(folder / layout.pool(name).name, questions, Prompt)
-                _write_earlier(folder, layout, pools.rounds)
+                counts = write_pools(folder, layout, replace(pools, seed=seeds))
                 for place, name in ((layout.flagged(0), "seed"), (layout.flagged("gold"), "gold")):
                     write_table(folder / place.name, flagged_rows(checked[name]), FlaggedSeedPair)
                 turned = [b.pair_id for a, b in zip(pools.seed, seeds, strict=True) if a != b]
                 write_json(folder / layout.flipped_seed.name, turned)
                 given = reference_outputs((raw.instructions or [])[: split.test])
                 write_json(folder / layout.reference_outputs.name, given)
-            counts = {name: len(own) for name, own in pairs.items()}
-            counts |= {name: len(own) for name, own in prompts.items()}
             run.metrics({f"pool/{name}": count for name, count in counts.items()})
             run.metrics({f"flag/{reason}": n for reason, n in checked["seed"].counts.items()})
             stop_if_broken(checked["seed"], here.params.filter, round=0)
@@ -78,6 +72,22 @@ def main() -> None:
                     f"warning: {dropped} of {counts[name]} {name} pairs are not {end}; "
                     f"`spa flagged {option}` says why"
                 )
+
+
+def write_pools(folder: Path, layout: "Layout", pools: "Pools") -> dict[str, int]:
+    """Write every pool and each round's earlier prompts; returns how many rows each pool has."""
+    from spa.records import Pair, Prompt
+    from spa.tables import write_table
+
+    pairs = {"seed": pools.seed, "gold": pools.gold, "hidden_gold": pools.hidden_gold}
+    prompts = {"test": pools.test, "development": pools.development, **pools.rounds}
+    for name, rows in pairs.items():
+        write_table(folder / layout.pool(name).name, rows, Pair)
+    for name, questions in prompts.items():
+        write_table(folder / layout.pool(name).name, questions, Prompt)
+    _write_earlier(folder, layout, pools.rounds)
+    counts = {name: len(rows) for name, rows in pairs.items()}
+    return counts | {name: len(questions) for name, questions in prompts.items()}
 
 
 def check_given(

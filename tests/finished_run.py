@@ -14,7 +14,7 @@ POLICIES = (
     ("rival", 0.78, 0.8),
 )  # fmt: skip
 PREFERENCES = (1.0, 1.5, 2.0, 1.8, None)
-"""The verdicts on the five test prompts, the same for every policy."""
+"""The verdicts on the five test prompts, the base's; every policy's begin one later."""
 
 
 def write_finished_run(
@@ -96,6 +96,7 @@ def _evaluation(layout: Layout, name: str, win: float, development: float, answe
         **(NULL if name == "base" else {}),
     }  # fmt: skip
     write_json(layout.evaluation(name) / "metrics.json", metrics)
+    shift = [policy for policy, *_ in POLICIES].index(name)
     prompts = [("development", 9), *(("test", number) for number in range(5))]
     outputs = [
         {
@@ -107,7 +108,7 @@ def _evaluation(layout: Layout, name: str, win: float, development: float, answe
     annotations = [
         {
             "dataset": pool, "prompt_id": f"q{n}", "output_1": f"reference {n}",
-            "preference": PREFERENCES[n % 5], "score": n / 10, "annotator": "rubric",
+            "preference": PREFERENCES[(n + shift) % 5], "score": n / 10, "annotator": "rubric",
             "generator_1": "base",
         }
         for pool, n in prompts

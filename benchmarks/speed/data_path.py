@@ -14,7 +14,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from recorded_pipeline import judge, write_lock, write_recorded
+from recorded_outputs import judge
+from recorded_pipeline import write_lock, write_recorded
 
 from spa.audit import audit
 from spa.files import write_json

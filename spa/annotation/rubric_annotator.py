@@ -9,9 +9,9 @@ from pathlib import Path
 from spa.annotation.annotator import Answer, Comparison, compare
 from spa.errors import AnnotationError
 from spa.params import Rubric
-from spa.records import Message
+from spa.records import FinishReason, Message
 
-Rule = Callable[[str, str, str], float]
+Rule = Callable[[str, str, FinishReason], float]
 
 
 class RubricAnnotator:

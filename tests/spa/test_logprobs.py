@@ -56,6 +56,38 @@ def test_token_logprobs_in_chunks_equal_log_softmax() -> None:
     torch.testing.assert_close(token_logprobs(logits, targets), expected)
 
 
+def _by_autograd(logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+    return torch.log_softmax(logits.float(), -1).gather(-1, targets[..., None])[..., 0]
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_the_gradient_in_chunks_is_that_of_log_softmax(dtype: torch.dtype) -> None:
+    start, targets = torch.randn(3, 600, 13, dtype=dtype), torch.randint(13, (3, 600))
+    weights, found = torch.randn(3, 600), []
+    for logprobs in (token_logprobs, _by_autograd):
+        logits = start.clone().requires_grad_()
+        torch.autograd.backward((logprobs(logits, targets) * weights).sum())
+        assert logits.grad is not None
+        assert logits.grad.dtype == dtype
+        found.append(logits.grad)
+        torch.testing.assert_close(logits, start, rtol=0, atol=0)  # not written over
+    torch.testing.assert_close(found[0], found[1])
+
+
+def test_no_copy_of_all_logits_waits_for_the_gradient() -> None:
+    kept: list[torch.Tensor] = []
+    logits = torch.randn(600, 13, dtype=torch.bfloat16, requires_grad=True)
+
+    def keep(tensor: torch.Tensor) -> torch.Tensor:
+        kept.append(tensor)
+        return tensor
+
+    with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
+        token_logprobs(logits, torch.randint(13, (600,)))
+    wide = [tensor for tensor in kept if tensor.numel() > 2 * len(logits)]
+    assert [tensor.dtype for tensor in wide] == [torch.bfloat16]
+
+
 def test_batches_hold_every_item_once_within_the_budget() -> None:
     lengths = [3, 50, 7, 7, 20, 1]
     batches = list(by_length(lengths, token_budget=21))

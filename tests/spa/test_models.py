@@ -37,7 +37,7 @@ def test_damaged_weights_are_one_clear_error(tiny_folder: Path, tmp_path: Path) 
 
 
 def test_a_missing_policy_says_how_to_get_it(tmp_path: Path) -> None:
-    with pytest.raises(ModelError, match="not found; wanted a model folder; run `dvc repro`"):
+    with pytest.raises(ModelError, match="found no such folder; wanted one that holds a model"):
         load_policy(tmp_path / "none", CPU)
 
 

@@ -3,7 +3,7 @@
 from typing import Any
 
 import pytest
-from recorded_pipeline import _answers
+from recorded_outputs import generate
 
 from spa.judging import length_penalty, log_ratio_rewards, make_pairs, make_scores
 from spa.layout import Layout
@@ -24,7 +24,7 @@ def _judged_by(layout: Layout, **judge: Any) -> None:
     edit_yaml(layout.params, change)
     params = load_params(layout.params)
     own, draws = params.for_round(1).judge, {"seed": params.seed, "round": 1}
-    _answers(layout, params, "1")
+    generate(layout, params, "1")
     answers = read_table(layout.responses(1), Response)
     policy = [sum(answer.token_logprobs) for answer in answers]
     base = [logp - 0.3 * (number % 7) for number, logp in enumerate(policy)]

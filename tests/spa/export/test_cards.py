@@ -137,7 +137,7 @@ def test_the_model_card_has_the_figures_of_the_run(exported_run: Layout) -> None
 def test_a_round_before_the_last_speaks_of_itself(exported_run: Layout) -> None:
     card = model_card(_facts(exported_run, 1))
     assert (
-        "Win rate of round 1 minus that of the seed policy, paired by prompt: +0.0 points" in card
+        "Win rate of round 1 minus that of the seed policy, paired by prompt: +26.7 points" in card
     )
     assert "round 2" not in card.lower()
 

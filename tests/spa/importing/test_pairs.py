@@ -1,66 +1,28 @@
-"""Reading people's data: the shapes they have, and one clear error for every fault."""
+"""Reading people's pairs: every shape that they have."""
 
 import gzip
 import json
 import re
 from pathlib import Path
-from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
 from spa.errors import InputError
-from spa.importing.pairs import pair_of, read_pairs
+from spa.importing.pairs import read_pairs
 from spa.importing.prompts import read_prompts
-from spa.importing.row import Row, RowError
 from spa.splits import partition
-
-USER = {"role": "user", "content": "Why does bread rise?"}
-GOOD = {"role": "assistant", "content": "Yeast makes gas."}
-BAD = {"role": "assistant", "content": "No idea."}
-PLAIN = {"prompt": USER["content"], "chosen": GOOD["content"], "rejected": BAD["content"]}
-SHAPES: dict[str, dict[str, Any]] = {
-    "explicit text": PLAIN,
-    "explicit messages": {"prompt": [USER], "chosen": [GOOD], "rejected": [BAD]},
-    "implicit messages": {"chosen": [USER, GOOD], "rejected": [USER, BAD]},
-    "implicit text": {
-        "chosen": "Why does bread rise?\n\nYeast makes gas.",
-        "rejected": "Why does bread rise?\n\nNo idea.",
-    },
-    "UltraFeedback binarized": {
-        "prompt": USER["content"],
-        "prompt_id": "abc",
-        "chosen": [USER, GOOD],
-        "rejected": [USER, BAD],
-        "score_chosen": 8.0,
-    },
-    "Anthropic hh": {
-        "chosen": "\n\nHuman: Why does bread rise?\n\nAssistant: Yeast makes gas.",
-        "rejected": "\n\nHuman: Why does bread rise?\n\nAssistant: No idea.",
-    },
-    "Anthropic hh, prompt apart": {
-        "prompt": "\n\nHuman: Why does bread rise?\n\nAssistant:",
-        "chosen": " Yeast makes gas.",
-        "rejected": " No idea.",
-    },
-    "messages with all turns": {"prompt": [USER], "chosen": [USER, GOOD], "rejected": [USER, BAD]},
-}
-
-
-def _write(folder: Path, *rows: Any, name: str = "pairs.jsonl") -> str:
-    text = "".join((row if isinstance(row, str) else json.dumps(row)) + "\n" for row in rows)
-    (folder / name).write_text(text, encoding="utf-8")
-    return name
+from tests.spa.importing.pair_rows import BAD, GOOD, PLAIN, SHAPES, USER, write_rows
 
 
 @pytest.mark.parametrize("shape", SHAPES)
 def test_every_shape_gives_the_same_pair(shape: str, tmp_path: Path) -> None:
-    [pair] = read_pairs(_write(tmp_path, SHAPES[shape]), tmp_path).pairs
+    [pair] = read_pairs(write_rows(tmp_path, SHAPES[shape]), tmp_path).pairs
     assert pair.prompt == [USER]
     assert (pair.chosen, pair.rejected) == ("Yeast makes gas.", "No idea.")
     assert (pair.chosen_finish_reason, pair.rejected_finish_reason) == ("stop", "stop")
-    assert pair.pair_id == read_pairs(_write(tmp_path, PLAIN), tmp_path).pairs[0].pair_id
+    assert pair.pair_id == read_pairs(write_rows(tmp_path, PLAIN), tmp_path).pairs[0].pair_id
 
 
 def test_the_examples_of_the_docs_all_give_that_pair(tmp_path: Path) -> None:
@@ -77,14 +39,14 @@ def test_the_examples_of_the_docs_all_give_that_pair(tmp_path: Path) -> None:
 def test_conversations_keep_their_turns_and_system_turn(tmp_path: Path) -> None:
     turns = [{"role": "system", "content": "Be brief."}, USER, BAD, USER]
     row = {"chosen": [*turns, GOOD], "rejected": [*turns, BAD]}
-    [pair] = read_pairs(_write(tmp_path, row), tmp_path, system="Be long.").pairs
+    [pair] = read_pairs(write_rows(tmp_path, row), tmp_path, system="Be long.").pairs
     assert pair.prompt == turns
 
 
 def test_transcripts_keep_their_turns_and_the_blank_lines_within(tmp_path: Path) -> None:
     start = "\n\nHuman: Bread?\n\nAssistant: Bread:\n\nflour, water.\n\nHuman: And?\n\nAssistant:"
     row = {"chosen": f"{start} Heat.\n\nAnd time.", "rejected": f"{start}"}
-    imported = read_pairs(_write(tmp_path, row), tmp_path)
+    imported = read_pairs(write_rows(tmp_path, row), tmp_path)
     [pair] = imported.pairs
     assert pair.prompt == [
         {"role": "user", "content": "Bread?"},
@@ -98,7 +60,7 @@ def test_transcripts_keep_their_turns_and_the_blank_lines_within(tmp_path: Path)
 def test_transcripts_whose_lines_end_as_on_windows_are_transcripts(tmp_path: Path) -> None:
     start = "\r\n\r\nHuman: Why?\r\n\r\nAssistant:"
     row = {"chosen": f"{start} So.\r\nYes.\r\n", "rejected": f"{start} No."}
-    imported = read_pairs(_write(tmp_path, row), tmp_path)
+    imported = read_pairs(write_rows(tmp_path, row), tmp_path)
     [pair] = imported.pairs
     assert pair.prompt == [{"role": "user", "content": "Why?"}]
     assert (pair.chosen, pair.rejected) == ("So.\r\nYes.", "No.")
@@ -113,18 +75,8 @@ def test_csv_pairs_may_leave_cells_empty(tmp_path: Path) -> None:
     assert second.chosen_finish_reason == "length"
 
 
-def test_a_row_tells_all_its_faults_at_once(tmp_path: Path) -> None:
-    row = Row("a.jsonl", 7, {"prompt": "", "chosen": 3, "chosen_finish_reason": "eos"})
-    with pytest.raises(RowError) as raised:
-        pair_of(row)
-    fields = ["chosen", "rejected", "chosen_finish_reason", "prompt"]
-    assert [fault.field for fault in raised.value.faults] == fields
-    assert {fault.row for fault in raised.value.faults} == {7}
-    assert str(raised.value).startswith("a.jsonl, row 7, field 'chosen': found 3; wanted")
-
-
 def test_a_source_is_told_in_a_line(tmp_path: Path) -> None:
-    name = _write(tmp_path, PLAIN, {**PLAIN, "score": 3}, SHAPES["implicit messages"])
+    name = write_rows(tmp_path, PLAIN, {**PLAIN, "score": 3}, SHAPES["implicit messages"])
     assert read_pairs(name, tmp_path).summary(name) == (
         "pairs.jsonl: mixed: TRL preference, explicit prompt, plain text (2 rows); TRL preference, "
         "implicit prompt, conversational (1 rows); 3 rows, 1 pairs; 2 repeated rows left out; "
@@ -153,7 +105,7 @@ def test_real_pairs_are_read_as_they_are_and_split_by_prompt(
 
 
 def test_a_system_turn_is_put_before_prompts_without_one(tmp_path: Path) -> None:
-    name = _write(tmp_path, PLAIN)
+    name = write_rows(tmp_path, PLAIN)
     expected = [{"role": "system", "content": "Be brief."}, USER]
     assert read_pairs(name, tmp_path, system="Be brief.").pairs[0].prompt == expected
     assert read_prompts(name, tmp_path, system="Be brief.")[0].prompt == expected
@@ -172,105 +124,14 @@ def test_json_parquet_gzip_and_folders_read_alike(tmp_path: Path) -> None:
 
 def test_repeated_rows_count_once_and_unread_columns_are_named(tmp_path: Path) -> None:
     other = {**PLAIN, "rejected": "I do not know."}
-    imported = read_pairs(_write(tmp_path, PLAIN, other, {**PLAIN, "score": 3}), tmp_path)
+    imported = read_pairs(write_rows(tmp_path, PLAIN, other, {**PLAIN, "score": 3}), tmp_path)
     assert (len(imported.pairs), imported.repeated) == (2, 1)
     assert imported.dropped_columns == ("score",)
 
 
 def test_finish_reasons_are_read(tmp_path: Path) -> None:
-    name = _write(tmp_path, {**PLAIN, "rejected_finish_reason": "length"})
+    name = write_rows(tmp_path, {**PLAIN, "rejected_finish_reason": "length"})
     assert read_pairs(name, tmp_path).pairs[0].rejected_finish_reason == "length"
-
-
-def _without(field: str) -> dict[str, Any]:
-    return {key: value for key, value in PLAIN.items() if key != field}
-
-
-FAULTS: dict[str, tuple[Any, str]] = {
-    "missing chosen": (_without("chosen"), r"row 2, field 'chosen': missing \(found prompt, rej"),
-    "missing rejected": (_without("rejected"), r"row 2, field 'rejected': missing"),
-    "number": ({**PLAIN, "chosen": 3}, r"row 2, field 'chosen': found 3; wanted text"),
-    "null": ({**PLAIN, "rejected": None}, r"row 2, field 'rejected': found null"),
-    "blank prompt": ({**PLAIN, "prompt": " "}, r"row 2, field 'prompt': found nothing but"),
-    "NUL": ({**PLAIN, "chosen": "a\0b"}, r"row 2, field 'chosen': found a NUL"),
-    "not JSON": ("{oops", r"row 2: is not JSON"),
-    "no object": ([1], r"row 2: found list; wanted an object"),
-    "finish reason": (
-        {**PLAIN, "chosen_finish_reason": "eos"},
-        r"row 2, field 'chosen_finish_reason': found 'eos'; wanted stop or length",
-    ),
-    "no answer": (
-        {"chosen": [USER, USER], "rejected": [USER, BAD]},
-        r"row 2, field 'chosen': ends with a turn of user",
-    ),
-    "bad turn": (
-        {"chosen": [USER, {"role": "assistant"}], "rejected": [USER, BAD]},
-        r"row 2, field 'chosen': found the turn",
-    ),
-    "bad role": (
-        {"chosen": [{"role": "bot", "content": "x"}], "rejected": [USER, BAD]},
-        r"row 2, field 'chosen': found the role 'bot'",
-    ),
-    "transcript without an answer": (
-        {
-            "chosen": "\n\nHuman: a\n\nAssistant: b\n\nHuman: c",
-            "rejected": "\n\nHuman: a\n\nAssistant:",
-        },
-        r"row 2, field 'chosen': ends with a turn of user",
-    ),
-    "blank question in messages": (
-        {"chosen": [{**USER, "content": " "}, GOOD], "rejected": [{**USER, "content": " "}, BAD]},
-        r"row 2, field 'prompt': found nothing but blanks",
-    ),
-    "surrogate": ({**PLAIN, "rejected": "a\ud800"}, r"row 2, field 'rejected': found half"),
-    "two kinds": ({**PLAIN, "chosen": [GOOD]}, r"row 2, field 'rejected': another type"),
-    "two prompts": (
-        {"chosen": [USER, GOOD], "rejected": [{**USER, "content": "Else?"}, BAD]},
-        r"row 2, field 'rejected': its turns before the answer differ",
-    ),
-    "no shared prompt": (
-        {"chosen": "Yes it is", "rejected": "No"},
-        r"row 2, field 'prompt': missing, and chosen and rejected begin differently",
-    ),
-}
-
-
-@pytest.mark.parametrize("fault", FAULTS)
-def test_a_fault_is_one_line_with_file_row_and_field(fault: str, tmp_path: Path) -> None:
-    row, message = FAULTS[fault]
-    name = _write(tmp_path, PLAIN, row, PLAIN)
-    with pytest.raises(InputError, match=f"^pairs.jsonl, {message}") as raised:
-        read_pairs(name, tmp_path)
-    assert "\n" not in str(raised.value)
-
-
-def test_rows_are_counted_over_blank_lines(tmp_path: Path) -> None:
-    name = _write(tmp_path, PLAIN, "", _without("chosen"))
-    with pytest.raises(InputError, match="row 3, field 'chosen'"):
-        read_pairs(name, tmp_path)
-
-
-def test_bytes_that_are_not_utf8_name_their_row(tmp_path: Path) -> None:
-    (tmp_path / "pairs.jsonl").write_bytes(json.dumps(PLAIN).encode() + b'\n{"prompt": "\xff"}\n')
-    with pytest.raises(InputError, match=r"pairs.jsonl, row 2, field 'prompt': found bytes that"):
-        read_pairs("pairs.jsonl", tmp_path)
-
-
-@pytest.mark.parametrize(
-    ("source", "message"),
-    [
-        ("nowhere.jsonl", "nowhere.jsonl: not found; wanted a file or folder"),
-        ("org/name", "org/name: not found; .* with its commit"),
-        ("notes.txt", "found notes.txt; wanted files ending in .jsonl"),
-        ("empty.jsonl", "found no rows"),
-        ("broken.parquet", "cannot be read as Parquet"),
-    ],
-)
-def test_a_source_that_cannot_be_read_says_why(source: str, message: str, tmp_path: Path) -> None:
-    for name in ("notes.txt", "empty.jsonl", "broken.parquet"):
-        (tmp_path / name).write_text("")
-    with pytest.raises(InputError, match=message):
-        read_pairs(source, tmp_path)
 
 
 @pytest.mark.parametrize("shape", ["implicit messages", "Anthropic hh"])
@@ -282,7 +143,7 @@ def test_a_null_prompt_is_none_where_the_answers_hold_it(
     if name.endswith("parquet"):
         pq.write_table(pa.Table.from_pylist([row]), tmp_path / name)
     else:
-        _write(tmp_path, row)
+        write_rows(tmp_path, row)
     [pair] = read_pairs(name, tmp_path).pairs
     assert (pair.prompt, pair.chosen) == ([USER], GOOD["content"])
 
@@ -296,7 +157,7 @@ def test_a_null_prompt_is_not_guessed_from_answers_that_begin_alike(
     if name.endswith("parquet"):
         pq.write_table(pa.Table.from_pylist([row]), tmp_path / name)
     else:
-        _write(tmp_path, row)
+        write_rows(tmp_path, row)
     with pytest.raises(InputError, match=rf"{name}, row 1, field 'prompt': found null; wanted"):
         read_pairs(name, tmp_path)
 

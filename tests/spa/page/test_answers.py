@@ -27,15 +27,15 @@ def test_every_policy_answers_the_same_test_prompts_in_the_order_of_their_ids(
 def test_verdicts_in_words(layout: Layout) -> None:
     found = read_answers(layout, ["base", "1"], against="base")
     said = [prompt.answers[1].verdict for prompt in found]
-    assert said == ["worse", "tie", "better", "better (80%)", "no verdict"]
+    assert said == ["better", "better (80%)", "no verdict", "worse", "tie"]
     assert [prompt.answers[0].verdict for prompt in found] == [None] * 5
     assert found[0].reference is None
 
 
 def test_against_a_reference_it_is_shown_and_the_base_has_verdicts_too(layout: Layout) -> None:
     found = read_answers(layout, ["base", "1"], against="reference")
-    assert found[2].reference == "reference 2"
-    assert [one.verdict for one in found[2].answers] == ["better", "better"]
+    assert found[1].reference == "reference 1"
+    assert [one.verdict for one in found[1].answers] == ["tie", "better (80%)"]
 
 
 def test_lengths_are_characters_of_the_test_answers(layout: Layout) -> None:

@@ -130,7 +130,7 @@ def test_the_figures_pairs_and_answers_stand_on_it(html: str) -> None:
         "1.20 [1.10, 1.30]", "+0.120 [+0.050, +0.200]",
         "round 2 80.0% [75.0%, 85.0%] n = 100 40.0% [35.0%, 45.0%] n = 90 75.0% n = 80",
         "Constant answer 10.0% [5.0%, 15.0%] n = 40 60.0% [55.0%, 65.0%] n = 38",
-        "Win rate of round 2 minus that of the seed policy, paired by prompt: +0.0 points",
+        "Win rate of round 2 minus that of the seed policy, paired by prompt: +16.7 points",
         "Healthy.",
         "Round 1: 4 of 60 pairs", "margin 1.000 nats, probability 0.600, judge implicit",
         "annotator says the label is wrong", "annotator agrees", "annotator calls it a tie",

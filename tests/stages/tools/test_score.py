@@ -201,7 +201,7 @@ def test_a_folder_that_is_not_there_is_named(tiny_folder: Path, score: Score) ->
     for models in ((Path("nope"), tiny_folder), (tiny_folder, Path("nope"))):
         done = score(ROWS, *models)
         assert done.code == 1
-        assert done.error == "error: nope: found no such folder; wanted one that holds a model\n"
+        assert "error: nope: found no such folder; wanted one that holds a model" in done.error
 
 
 def test_models_of_two_vocabularies_are_refused(
