@@ -173,7 +173,7 @@ def _shown(value: Interval | None) -> str:
     return "-" if value is None else f"{value.mean:.2f} [{value.low:.2f}, {value.high:.2f}]"
 
 
-def _detection(rows: Sequence[Row], key: str) -> Interval | None:
+def _detection(rows: Sequence[Row], key: str, *, resamples: int = RESAMPLES) -> Interval | None:
     """Mean over seeds of the AUROC of -`key` for "this label was turned round".
 
     The 95 % interval resamples the pairs of every seed; seeds are too few to be drawn.
@@ -188,7 +188,7 @@ def _detection(rows: Sequence[Row], key: str) -> Interval | None:
     if not all(turned.any() for _, turned in trainings):
         return None
     random = generator(0, "noise_doses")
-    means = [_resampled(trainings, random) for _ in range(RESAMPLES)]
+    means = [_resampled(trainings, random) for _ in range(resamples)]
     low, high = np.nanquantile(np.array(means), [0.025, 0.975])
     mean = float(np.mean([auroc(*training) for training in trainings]))
     return Interval(mean, float(low), float(high), sum(len(t) for _, t in trainings))

@@ -14,7 +14,7 @@ def _row(confidences: list[float], turned: list[bool]) -> dict[str, Any]:
 
 
 def _mean(rows: list[dict[str, Any]]) -> float | None:
-    found = noise_doses._detection(rows, "confidence")
+    found = noise_doses._detection(rows, "confidence", resamples=10)
     return None if found is None else found.mean
 
 

@@ -17,7 +17,7 @@ def _logits(rows: int, columns: int) -> Tensor:
 
 def test_draws_follow_the_softmax_at_the_temperature() -> None:
     """300 tokens: 128 run one by one, the others (a tenth of the mass here) behind them."""
-    count = 100_000
+    count = 40_000
     logits = _logits(1, 300) / 2
     wanted = torch.softmax(logits[0] / 0.7, -1)
     tokens = draw(logits.expand(count, -1), _keys(count), temperature=0.7)
