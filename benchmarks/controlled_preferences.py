@@ -38,8 +38,8 @@ SYSTEM = "You are a helpful assistant. Keep your answers short."
 PROMPTS = "data/raw/starter/prompts.jsonl"
 SAMPLING_SEED, LABELLED, SAMPLES, APART = 20260102, 256, 4, 0.15
 RUBRICS = ("easy", "short", "long")
-ABOUT_LENGTH = ("short", "long")
-"""Rubrics that want a length: of their pairs nearly all chosen answers are longer, or none."""
+ABOUT_LENGTH = ("short", "long", "shorter")
+"""Rubrics and an arm that want a length: nearly all of their chosen answers are longer, or none."""
 SEEDS = (101, 102, 103)
 
 
@@ -151,7 +151,7 @@ def settings(starter: Mapping[str, Any], rubric: str, arm: str, seed: int) -> di
         "rubric": _rubric(rubric).model_dump(),
         "split": {"source": f"data/raw/study/{rubric}.jsonl"},
     }
-    if rubric in ABOUT_LENGTH:
+    if {rubric, arm} & set(ABOUT_LENGTH):
         own["filter"] = {"gates": {"chosen_longer": {"action": "warn"}}}
     return study.merged(study.merged(study.merged(starter, SETTING), own), ARMS[arm])
 

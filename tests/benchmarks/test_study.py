@@ -44,6 +44,20 @@ def test_study_1_keeps_its_recipe_whatever_becomes_of_the_starters(arm: str) -> 
         train = params["rounds"][name]["train"]
         assert (train["learning_rate"], train["nll_weight"]) == (6e-6, 0.0)
         assert train["lambda"] == (0.0 if arm == "no_extrapolation" else factor)
+    gammas = [8.0, 12.0, 16.0, 24.0] if arm == "far_rival" else [2.0, 4.0, 8.0]
+    assert params["rival"]["gammas"] == gammas
+
+
+@pytest.mark.parametrize(
+    ("rubric", "arm", "action"),
+    [("easy", "spa", "stop"), ("easy", "shorter", "warn"), ("short", "spa", "warn")],
+)
+def test_the_gate_on_length_warns_where_length_is_what_is_wanted(
+    rubric: str, arm: str, action: str
+) -> None:
+    starter = yaml.safe_load((ROOT / "presets" / "starter.yaml").read_text(encoding="utf-8"))
+    gates = controlled_preferences.settings(starter, rubric, arm, 101)["filter"]["gates"]
+    assert gates["chosen_longer"]["action"] == action
 
 
 def test_holm_by_hand() -> None:
