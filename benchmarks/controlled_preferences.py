@@ -38,8 +38,10 @@ SYSTEM = "You are a helpful assistant. Keep your answers short."
 PROMPTS = "data/raw/starter/prompts.jsonl"
 SAMPLING_SEED, LABELLED, SAMPLES, APART = 20260102, 256, 4, 0.15
 RUBRICS = ("easy", "short", "long")
-ABOUT_LENGTH = ("short", "long", "shorter")
-"""Rubrics and an arm that want a length: nearly all of their chosen answers are longer, or none."""
+ABOUT_LENGTH = ("short", "long")
+"""Rubrics that want a length: of their pairs nearly all chosen answers are longer, or none."""
+LENGTH_WARNS = {"filter": {"gates": {"chosen_longer": {"action": "warn"}}}}
+"""For them and for labels by length alone, which the gate on length would stop by their making."""
 SEEDS = (101, 102, 103)
 
 
@@ -53,7 +55,7 @@ ARMS: dict[str, dict[str, Any]] = {
     "oracle": {"judge": {"method": "rubric"}},
     "inverted": {"judge": {"method": "inverted"}},
     "likelihood": {"judge": {"method": "likelihood"}},
-    "shorter": {"judge": {"length_penalty": 1000.0}},
+    "shorter": {"judge": {"length_penalty": 1000.0}, **LENGTH_WARNS},
     "previous": {"judge": {"reference": "previous"}},
     "no_noise_handling": {"train": {"alpha": 0.0}},
     "no_extrapolation": _rounds(**{"lambda": 0.0}),
@@ -151,8 +153,8 @@ def settings(starter: Mapping[str, Any], rubric: str, arm: str, seed: int) -> di
         "rubric": _rubric(rubric).model_dump(),
         "split": {"source": f"data/raw/study/{rubric}.jsonl"},
     }
-    if {rubric, arm} & set(ABOUT_LENGTH):
-        own["filter"] = {"gates": {"chosen_longer": {"action": "warn"}}}
+    if rubric in ABOUT_LENGTH:
+        own |= LENGTH_WARNS
     return study.merged(study.merged(study.merged(starter, SETTING), own), ARMS[arm])
 
 

@@ -96,10 +96,10 @@ def judge(layout: Layout, params: Params, name: str) -> None:
     """All that `spa judge` does beside the models; the base's log-probabilities are made up."""
     own, number = params.for_round(int(name)), int(name)
     answers = read_table(layout.responses(name), Response)
-    policy = [math.fsum(answer.token_logprobs) for answer in answers]
-    base = (np.array(policy) + np.random.default_rng(number).normal(size=len(policy))).tolist()
-    rewards = [p - b for p, b in zip(policy, base, strict=True)]
-    scores = make_scores(answers, policy, base, rewards)
+    ours = [math.fsum(answer.token_logprobs) for answer in answers]
+    base = (np.array(ours) + np.random.default_rng(number).normal(size=len(ours))).tolist()
+    rewards = [p - b for p, b in zip(ours, base, strict=True)]
+    scores = make_scores(answers, ours, base, rewards)
     pairs = make_pairs(
         answers, scores, own.judge, beta=own.train.beta, seed=params.seed, round=number
     )

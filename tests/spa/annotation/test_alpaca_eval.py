@@ -20,10 +20,7 @@ from tests.spa.annotation.asked_judge import (
 )
 from tests.spa.test_alpaca_config import write_config
 
-
-@pytest.fixture(autouse=True)
-def _key(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("OPENAI_API_KEY", CANARY)
+pytestmark = pytest.mark.usefixtures("judge_key")
 
 
 def test_preferences_are_weighted_and_orders_undone_and_the_second_time_is_free(

@@ -8,7 +8,6 @@ from spa.annotation.annotator import Answer, Comparison
 from spa.errors import AnnotationError
 from tests.spa.annotation import fault_server as faults
 from tests.spa.annotation.asked_judge import (
-    CANARY,
     COUNT,
     WANTED,
     comparisons,
@@ -16,10 +15,7 @@ from tests.spa.annotation.asked_judge import (
     make_annotator,
 )
 
-
-@pytest.fixture(autouse=True)
-def _key(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("OPENAI_API_KEY", CANARY)
+pytestmark = pytest.mark.usefixtures("judge_key")
 
 
 def _pairs(count: int) -> list[tuple[Answer, Answer]]:
