@@ -1,7 +1,7 @@
 """The transformers engine: `generate` in batches, with our own draw in place of its multinomial.
 
-What all prompts of a batch begin with, such as a system turn, is read once, and answers that
-have ended leave the batch.
+A prompt is read once for all of its answers, as is what all prompts of a batch begin with, such
+as a system turn; answers that have ended leave the batch.
 """
 
 from collections.abc import Sequence
@@ -72,27 +72,42 @@ class TransformersEngine:
     @torch.no_grad()
     def _complete_batch(self, requests: Sequence[Request]) -> list[Completion]:
         policy, device = self._policy, self._policy.model.device
-        prompts = [request.prompt for request in requests]
-        prefix = shared_prefix(prompts)
-        rest = max(map(len, prompts)) - len(prefix)
-        width = len(prefix) + -(-rest // _PAD_TO) * _PAD_TO  # few shapes: equal prompts round alike
-        input_ids = torch.zeros(len(requests), width, dtype=torch.long)
-        mask = torch.zeros_like(input_ids)
-        for row, prompt in enumerate(prompts):
-            start = width - len(prompt) + len(prefix)
-            input_ids[row, : len(prefix)] = torch.tensor(prefix)
-            input_ids[row, start:] = torch.tensor(prompt[len(prefix) :])
-            mask[row, : len(prefix)] = 1
-            mask[row, start:] = 1
-        first = torch.tensor([prefix], dtype=torch.long, device=device)
+        prompts = list(dict.fromkeys(tuple(request.prompt) for request in requests))
+        places = {prompt: place for place, prompt in enumerate(prompts)}
+        rows = torch.tensor([places[tuple(r.prompt)] for r in requests], device=device)
+        prefix = shared_prefix([list(prompt) for prompt in prompts])
+        input_ids, mask = (t.to(device) for t in _laid_out(prompts, len(prefix)))
+        width = input_ids.shape[1]
         keys = np.stack([draw_keys(r.seed, self._max_new_tokens) for r in requests])
         drawing = _Draw(width, torch.from_numpy(keys).to(device), self._temperature, policy)
-        past = read_prefix(policy.model, first, len(requests))
-        self._finish(drawing, input_ids.to(device), mask.to(device), past)
+        first = torch.tensor([prefix], dtype=torch.long, device=device)
+        past = read_prefix(policy.model, first, len(prompts))
+        if len(prompts) < len(requests):
+            past = self._read_prompts(input_ids, mask, past, rows)
+        self._finish(drawing, input_ids[rows], mask[rows], past)
         return [
             _completion(tokens, row, policy.stop_tokens)
             for tokens, row in zip(drawing.tokens.tolist(), drawing.logprobs.tolist(), strict=True)
         ]
+
+    def _read_prompts(self, input_ids: Tensor, mask: Tensor, past: Any, rows: Tensor) -> Any:
+        """The cache of prompts read once each, but for their last token, in the order of `rows`.
+
+        `generate` reads them, as it will go on from there. None where the model keeps no cache.
+        """
+        output: Any = self._policy.model.generate(
+            input_ids=input_ids[:, :-1],
+            attention_mask=mask[:, :-1],
+            past_key_values=past,
+            do_sample=False,
+            max_new_tokens=1,  # not looked at
+            pad_token_id=self._policy.stop_tokens[0],
+            return_dict_in_generate=True,
+        )
+        past = getattr(output, "past_key_values", None)
+        if past is not None:
+            past.batch_select_indices(rows)
+        return past
 
     def _finish(self, drawing: "_Draw", input_ids: Tensor, mask: Tensor, past: Any) -> None:
         """Call `generate` until all answers have ended, each time with those that have not."""
@@ -116,6 +131,17 @@ class TransformersEngine:
             mask = torch.nn.functional.pad(
                 mask[kept], (0, input_ids.shape[1] - mask.shape[1]), value=1
             )
+
+
+def _laid_out(prompts: Sequence[tuple[int, ...]], shared: int) -> tuple[Tensor, Tensor]:
+    """Token ids and mask of prompts: what they share, then the rest, padded on its left."""
+    rest = max(map(len, prompts)) - shared
+    rest = -(-rest // _PAD_TO) * _PAD_TO  # few shapes: equal prompts round alike
+    gaps = [rest + shared - len(prompt) for prompt in prompts]
+    rows = zip(prompts, gaps, strict=True)
+    input_ids = [[*prompt[:shared], *[0] * gap, *prompt[shared:]] for prompt, gap in rows]
+    mask = [[*[1] * shared, *[0] * gap, *[1] * (rest - gap)] for gap in gaps]
+    return torch.tensor(input_ids), torch.tensor(mask)
 
 
 class _Draw(LogitsProcessor):

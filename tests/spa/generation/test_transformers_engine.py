@@ -44,6 +44,23 @@ def test_what_all_prompts_begin_with_is_read_once(tiny: Policy) -> None:
     assert [a.tokens for a in answers] == [a.tokens for a in alone.complete(requests)]
 
 
+def test_a_prompt_is_read_once_for_all_of_its_answers(tiny: Policy) -> None:
+    prompts = [[5, 6, 7, 8], [9, 8, 7, 6, 5, 4, 3, 2], [4]]
+    requests = [Request(prompts[i % 3], derive_seed(2, "test", i)) for i in range(24)]
+    read: list[int] = []
+    hook = tiny.model.get_input_embeddings().register_forward_pre_hook(
+        lambda _, inputs: read.append(inputs[0].numel())
+    )
+    together = TransformersEngine(tiny, temperature=1.0, max_new_tokens=1, batch=24)
+    answers = together.complete(requests)
+    hook.remove()
+    assert read == [3 * 15, 24]  # each prompt, padded, but for its last token; that for each answer
+    alone = _engine(tiny, 1).complete(requests)
+    for got, wanted in zip(answers, alone, strict=True):
+        assert got.tokens == wanted.tokens[:1]
+        assert got.logprobs == pytest.approx(wanted.logprobs[:1], abs=1e-5)
+
+
 def test_ended_answers_are_read_no_further_and_none_changes(tiny: Policy) -> None:
     requests = [Request([1, 2, 3], derive_seed(2, "test", i)) for i in range(40)]
     vocabulary = tiny.model.config.vocab_size
@@ -57,7 +74,7 @@ def test_ended_answers_are_read_no_further_and_none_changes(tiny: Policy) -> Non
     lengths = [len(answer.tokens) for answer in together]
     assert min(lengths) < 6
     assert {answer.finished for answer in together} == {True, False}
-    drawn_from = sum(read) - 40 * 16 - 2  # the prompts, padded, and what they share
+    drawn_from = sum(read) - 15 - 40  # the prompt, padded, and its last token for every answer
     assert sum(lengths) - 40 < drawn_from < 0.7 * 40 * 24
     for got, wanted in zip(together, _engine(hasty, 1).complete(requests), strict=True):
         assert got.tokens == wanted.tokens
