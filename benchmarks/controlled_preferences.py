@@ -2,17 +2,26 @@
 
     python benchmarks/controlled_preferences.py prepare                # answers and their labels
     python benchmarks/controlled_preferences.py run --rubrics easy --arms spa random oracle
+    python benchmarks/controlled_preferences.py run --rubrics easy --seeds 106 --at-once 2
     python benchmarks/controlled_preferences.py table                  # docs/results.md
 
 What it asks, of what, and how it is read: docs/studies.md. `prepare` and `run` write into the
 pipeline that they are called in: call them in a clone of its own. `run` appends a line per
 pipeline to benchmarks/results/controlled_preferences.jsonl as it finishes and skips those that
-have one, so that a study that was stopped goes on.
+have one, so that a study that was stopped goes on. With `--at-once N` what the arms of a seed share is
+run once, then N arms at a time, each in a copy of the pipeline (some 5 GB while it runs).
 """
 
 import argparse
 import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import study
@@ -69,6 +78,8 @@ ARMS: dict[str, dict[str, Any]] = {
 """What each arm changes of the setting."""
 READ = ("rival", *(f"{stage}@{name}" for stage in ("calibrate", "evaluate") for name in BOTH))
 """The stages whose outputs are read; the rest of the pipeline is no part of the study."""
+SHARED = ("rival", "evaluate_seed", "generate@1")
+"""What the arms of a seed have in common, and what that needs."""
 
 SETTING: dict[str, Any] = {
     "split": {
@@ -134,16 +145,46 @@ def _rubric(name: str) -> Rubric:
     return Rubric(file=f"benchmarks/rubrics/{name}.py", function="score")
 
 
-def run(layout: Layout, rubrics: Sequence[str], arms: Sequence[str], seeds: Sequence[int]) -> None:
+def run(
+    layout: Layout, rubrics: Sequence[str], arms: Sequence[str], seeds: Sequence[int], at_once: int
+) -> None:
     """Run every pipeline that has no result yet; arms of one seed share its round 0."""
     done = {(r["rubric"], r["seed"], r["arm"]) for r in study.read_results(RESULTS)}
     starter = yaml.safe_load((study.ROOT / "presets" / "starter.yaml").read_text(encoding="utf-8"))
     for rubric in rubrics:
         for seed in seeds:
-            for arm in arms:
-                if (rubric, seed, arm) not in done:
-                    row = _run(layout, starter, rubric, arm, seed)
-                    study.append(RESULTS, {"rubric": rubric, "seed": seed, "arm": arm, **row})
+            left = [arm for arm in arms if (rubric, seed, arm) not in done]
+            if at_once > 1 and left:
+                study.reproduce(layout, settings(starter, rubric, "spa", seed), SHARED)
+                with ThreadPoolExecutor(at_once) as pool:
+                    work = [pool.submit(_in_a_copy, layout, rubric, a, seed, at_once) for a in left]
+                for each in work:  # when all have ended: one that fails stops no other
+                    each.result()
+                continue
+            for arm in left:
+                row = _run(layout, starter, rubric, arm, seed)
+                study.append(RESULTS, {"rubric": rubric, "seed": seed, "arm": arm, **row})
+
+
+def _in_a_copy(layout: Layout, rubric: str, arm: str, seed: int, at_once: int) -> None:
+    """One arm in a copy of the pipeline, with its share of the cores, and what is asked further."""
+    asked = ["--rubrics", rubric, "--arms", arm, "--seeds", str(seed)]
+    commands = [[__file__, "run", *asked]]
+    if arm == "spa":
+        commands.append(
+            [str(Path(__file__).with_name("controlled_further.py")), "run", "--rubric", rubric]
+        )
+    threads = str(max(1, (os.cpu_count() or 1) // at_once))
+    with tempfile.TemporaryDirectory(prefix="study-", dir=layout.root.parent) as scratch:
+        copy = Path(scratch) / "pipeline"
+        shutil.copytree(layout.root, copy, symlinks=True, ignore=shutil.ignore_patterns(".venv"))
+        for command in commands:
+            subprocess.run(
+                [sys.executable, *command],
+                cwd=copy,
+                env={**os.environ, "OMP_NUM_THREADS": threads},
+                check=True,
+            )
 
 
 def settings(starter: Mapping[str, Any], rubric: str, arm: str, seed: int) -> dict[str, Any]:
@@ -181,6 +222,7 @@ def main() -> None:
     running.add_argument("--rubrics", nargs="+", choices=RUBRICS, default=RUBRICS)
     running.add_argument("--arms", nargs="+", choices=tuple(ARMS), default=tuple(ARMS))
     running.add_argument("--seeds", type=int, nargs="+", default=SEEDS)
+    running.add_argument("--at-once", type=int, default=1, metavar="N", help="arms at a time")
     printing = commands.add_parser("table", help="print the tables")
     printing.add_argument("--seeds", type=int, nargs="+", help="of these alone; by default of all")
     arguments = parser.parse_args()
@@ -188,7 +230,9 @@ def main() -> None:
         case "prepare":
             prepare(Layout.find())
         case "run":
-            run(Layout.find(), arguments.rubrics, arguments.arms, arguments.seeds)
+            run(
+                Layout.find(), arguments.rubrics, arguments.arms, arguments.seeds, arguments.at_once
+            )
         case "table":
             rows = study.read_results(RESULTS)
             own = [row for row in rows if row["seed"] in (arguments.seeds or [row["seed"]])]
