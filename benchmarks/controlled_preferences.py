@@ -8,8 +8,8 @@
 What it asks, of what, and how it is read: docs/studies.md. `prepare` and `run` write into the
 pipeline that they are called in: call them in a clone of its own. `run` appends a line per
 pipeline to benchmarks/results/controlled_preferences.jsonl as it finishes and skips those that
-have one, so that a study that was stopped goes on. With `--at-once N` what the arms of a seed share is
-run once, then N arms at a time, each in a copy of the pipeline (some 5 GB while it runs).
+have one, so that a study that was stopped goes on. With `--at-once N` what the arms of a seed share
+is run once, then N arms at a time, each in a copy of the pipeline (some 5 GB while it runs).
 """
 
 import argparse
