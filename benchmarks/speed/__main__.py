@@ -99,7 +99,7 @@ def _arguments() -> argparse.Namespace:
     add("--runs", type=int, default=3, help="times that every side runs")
     add("--model", type=Path, default=ROOT / "data/base/policy", help="policy folder")
     add("--pairs", type=Path, default=ROOT / "data/raw/starter/pairs.jsonl", help="preference file")
-    add("--n", type=int, default=32, help="pairs to train on and to judge")
+    add("--n", type=int, default=64, help="pairs to train on and to judge; a round's")
     add("--micro-pairs", type=int, default=4, help="pairs per pass, on both sides")
     add("--generate-batch", type=int, default=128, help="answers sampled at once, on both sides")
     add("--label", help="keep the figures under GROUP-LABEL, beside those of other pairs")
