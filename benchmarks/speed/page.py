@@ -29,10 +29,10 @@ def write_page(path: Path, found: Mapping[str, Any]) -> None:
 
 
 def _table(name: str, group: Mapping[str, Any]) -> str:
-    work = ", ".join(f"{k.replace('_', ' ')} {v}" for k, v in group["work"].items())
+    work = ", ".join(f"{value} {key}" for key, value in group["work"].items())
     lines = [
         f"### {name}\n",
-        f"{work}.\n",
+        *([f"{work}.\n"] if work else []),
         "| benchmark | ratio | spread | wanted | ours | peer | |",
         "|---|---|---|---|---|---|---|",
     ]
