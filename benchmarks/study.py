@@ -70,10 +70,10 @@ def answer(response: Response) -> Answer:
 
 
 def append(file: Path, row: Mapping[str, Any]) -> None:
-    """Add one line to a file of results."""
+    """Add one line to a file of results, in one write: other processes may add theirs."""
     file.parent.mkdir(exist_ok=True)
-    with file.open("a", encoding="utf-8") as out:
-        out.write(json.dumps(row, sort_keys=True) + "\n")
+    with file.open("ab", buffering=0) as out:
+        out.write(json.dumps(row, sort_keys=True).encode() + b"\n")
 
 
 def read_results(file: Path) -> list[dict[str, Any]]:
