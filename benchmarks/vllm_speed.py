@@ -1,10 +1,12 @@
 """Our vLLM engine against bare vLLM and the transformers engine, on the same prompts.
 
-    python benchmarks/vllm_speed.py --python /path/to/vllm/bin/python --model data/base/policy
+    make bench VLLM=/path/to/vllm/bin/python
+    python benchmarks/vllm_speed.py --python /path/to/vllm/bin/python    # alone
 
 Bare vLLM is `LLM.generate` with its defaults: with a seed for every answer, without which none can
 be had again, and without seeds. All are loaded, answer once unmeasured, and then take turns; every
-run has prompts of its own. Ratios are of tokens a second, as draws and so lengths differ.
+run has prompts of its own. Ratios are of time per token, as draws and so lengths differ; they go
+to benchmarks/results.json and docs/performance.md with those of `python -m speed`.
 """
 
 import argparse
@@ -16,13 +18,15 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import psutil
 import torch
+from speed.page import record
+from speed.ratios import Comparison, Figure, Outcome, compare
 
 from spa.compute import Compute
 from spa.encoding import TokenSequence
@@ -38,6 +42,12 @@ ROOT = Path(__file__).parents[1]
 TEMPERATURE = 0.8
 Run = tuple[float, int]
 """Seconds, and tokens of all answers."""
+PEERS = {
+    "vllm": (0.95, "our engine against bare vLLM, a seed for every answer"),
+    "vllm-without-seeds": (0.95, "bare vLLM without seeds, whose answers cannot be had again"),
+    "transformers-engine": (0.0, "our engine that samples with transformers, same tokens"),
+}
+"""The least ratio wanted of each, and what it is."""
 
 
 class Bare:
@@ -80,17 +90,21 @@ def timed(engine: Engine, kept: dict[int, Completion], requests: Sequence[Reques
     return seconds, sum(len(answer.tokens) for answer in answers)
 
 
-def ratio(name: str, ours: Sequence[Run], peer: Sequence[Run], n: int) -> str:
-    """Our tokens a second over the peer's, run by run, in one line."""
-    each = sorted(
-        (tokens / seconds) / (theirs / took)
-        for (seconds, tokens), (took, theirs) in zip(ours, peer, strict=True)
-    )
-    own, other = (statistics.median(seconds for seconds, _ in runs) for runs in (ours, peer))
-    return (
-        f"{name} ratio={statistics.median(each):.2f} (ours {own:.1f} s, peer {other:.1f} s, "
-        f"n={n} answers in each of {len(each)} runs, spread {each[0]:.2f} to {each[-1]:.2f})"
-    )
+def against(peer: str, runs: Mapping[str, Sequence[Run]]) -> Figure:
+    """Time per token of a peer over ours, run by run."""
+    outcomes = [
+        {name: Outcome(seconds, 0.0, {"per_token": 1000 * seconds / tokens})
+         for name, (seconds, tokens) in zip(runs, run, strict=True)}
+        for run in zip(*runs.values(), strict=True)
+    ]  # fmt: skip
+    goal, note = PEERS[peer]
+    return compare(
+        Comparison(
+            peer.replace("-", "_"), "ours", (peer,), goal, quantity="per_token", unit="ms/token",
+            note=note,
+        ),
+        outcomes,
+    )  # fmt: skip
 
 
 def agreement(
@@ -137,8 +151,13 @@ def main() -> None:
             runs[name].append(turns[name](measured[start : start + asked.n]))
             print(name, *runs[name][-1], file=sys.stderr, flush=True)
     _halt_others("", 0)
-    for name in list(turns)[1:]:
-        print(ratio(name, runs["ours"], runs[name], asked.n))
+    figures = [against(peer, runs) for peer in PEERS]
+    print(*(figure.line() for figure in figures), sep="\n")
+    told = [
+        {name: {"seconds": own[n][0], "tokens": own[n][1]} for name, own in runs.items()}
+        for n in range(asked.runs)
+    ]
+    record(ROOT, "vllm", figures, told, {"answers a run": asked.n, "tokens at most": asked.tokens})
     print(
         f"first answers, loading included: ours {seconds['ours']:.1f} s, bare "
         f"{bare.loading + seconds['vllm']:.1f} s"

@@ -1,20 +1,18 @@
 """Run benchmarks, print a line each, and write benchmarks/results.json and docs/performance.md."""
 
 import argparse
-import json
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from speed import data_path, judging, overhead, sampling, training
-from speed.page import write_page
+from speed.page import record
 from speed.ratios import Comparison, Figure, Outcome, compare
 from speed.side import run_side
 from speed.work import make_work
 
 ROOT = Path(__file__).parents[2]
-RESULTS = ROOT / "benchmarks" / "results.json"
 GROUPS: dict[str, Sequence[Comparison]] = {
     "training": training.COMPARISONS,
     "judging": judging.COMPARISONS,
@@ -30,18 +28,11 @@ MODELS = ("training", "judging", "sampling")
 def main() -> None:
     """Measure the groups asked for; the others keep what was measured before."""
     asked = _arguments()
-    found = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
     work = _work(asked)
     for name in asked.groups:
         key = name if asked.label is None else f"{name}-{asked.label}"
         figures, runs = measure(GROUPS[name], work, runs=asked.runs)
-        found[key] = {
-            "figures": [asdict(figure) for figure in figures],
-            "runs": runs,
-            "work": _described(work) if name in MODELS else {},
-        }
-        RESULTS.write_text(json.dumps(found, indent=1) + "\n")
-        write_page(ROOT / "docs" / "performance.md", found)
+        record(ROOT, key, figures, runs, _described(work) if name in MODELS else {})
 
 
 def measure(

@@ -38,8 +38,13 @@ MODEL = f"""{TOKENIZER}
 from transformers import AutoModelForCausalLM
 AutoModelForCausalLM.from_pretrained(sys.argv[1])
 """
-BARE = {"split": "pass", "report": "pass", "filter": TOKENIZER, "calibrate": TOKENIZER}
-"""What a stage takes of torch and transformers, alone; a model where none is named.
+LOADS = {
+    **dict.fromkeys(("split", "report"), "pass"),
+    **dict.fromkeys(("filter", "calibrate"), TOKENIZER),
+    **dict.fromkeys(("base", "seed", "baseline", "evaluate_seed", "rival"), MODEL),
+    **dict.fromkeys(("generate", "judge", "train", "evaluate"), MODEL),
+}
+"""What each stage takes of torch and transformers, as a bare script.
 
 transformers imports most of itself, and torch, only when something is loaded.
 """
@@ -88,8 +93,8 @@ def whole(work: dict[str, Any]) -> dict[str, Any]:
     with _pipeline() as folder:
         seconds = _repro(folder)
         stages = [name.partition("@")[0] for name in _lock(folder)["stages"]]
-        alone = {code: _python(code, folder.parent / "model") for code in {*BARE.values(), MODEL}}
-    loading = sum(alone[BARE.get(stage, MODEL)] - alone["pass"] for stage in stages)
+        alone = {code: _python(code, folder.parent / "model") for code in set(LOADS.values())}
+    loading = sum(alone[LOADS[stage]] - alone["pass"] for stage in stages)
     overhead = seconds - loading
     return {
         "seconds": seconds,

@@ -1,13 +1,40 @@
 """docs/performance.md: the words stand there, the tables between its marks are written anew."""
 
+import json
 import platform
 import re
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from speed.ratios import Figure
+
 BEGIN, END = "<!-- measured -->", "<!-- /measured -->"
+
+
+def record(
+    root: Path,
+    key: str,
+    figures: Sequence[Figure],
+    runs: Sequence[Mapping[str, Any]],
+    work: Mapping[str, Any],
+) -> None:
+    """Put one group's figures beside those of before, in benchmarks/results.json and on the page.
+
+    Args:
+        root: the project's folder.
+        key: the group's name.
+        figures: what the page's table tells.
+        runs: what every side measured, run by run.
+        work: what was given to both sides, numbers by their names.
+    """
+    results = root / "benchmarks" / "results.json"
+    found = json.loads(results.read_text(encoding="utf-8")) if results.exists() else {}
+    found[key] = {"figures": [asdict(figure) for figure in figures], "runs": runs, "work": work}
+    results.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+    write_page(root / "docs" / "performance.md", found)
 
 
 def write_page(path: Path, found: Mapping[str, Any]) -> None:

@@ -6,14 +6,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from speed import gpu, judging, sampling, training
+import yaml
+from speed import gpu, judging, overhead, sampling, training
 from speed.authors import MEASURED, label, save_rewards
-from speed.page import BEGIN, END, write_page
+from speed.page import BEGIN, END, record, write_page
 from speed.ratios import Comparison, Outcome, compare
 from speed.work import make_work
+from vllm_speed import against
 
 from spa.judging import make_pairs, make_scores
 from spa.params import Judge
+from tests.pipeline.tiny_params import ROOT
 
 PAIRS = [
     {"prompt": f"Why is {a} good?", "chosen": f"It is {a}.", "rejected": f"So {a} and {a}."}
@@ -43,6 +46,11 @@ def test_a_ratio_is_the_best_peers_over_ours_run_by_run() -> None:
     memory = compare(Comparison("m", "a", ("b",), 3.0, quantity="peak_gib", unit="GiB"), runs)
     assert memory.reached
     assert memory.ratio == 3.0
+
+
+def test_every_stage_is_credited_with_what_it_loads() -> None:
+    stages = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]
+    assert set(overhead.LOADS) == set(stages)
 
 
 def test_the_page_keeps_its_words_and_changes_its_tables(tmp_path: Path) -> None:
@@ -98,6 +106,36 @@ def test_the_authors_bookkeeping_makes_our_labels(tmp_path: Path) -> None:
     names = {a.response_id: f"{'ab'[a.sample]}{a.prompt_id[1]}" for a in answers}
     assert [(names[p.chosen_id], names[p.rejected_id]) for p in pairs] == theirs
     assert MEASURED[0] < MEASURED[1]
+
+
+def test_vllm_is_compared_by_time_per_token(tmp_path: Path) -> None:
+    runs = {
+        "ours": [(10.0, 1000), (12.0, 1000), (20.0, 2000)],
+        "vllm": [(9.0, 1000), (12.0, 500), (20.0, 2000)],
+        "vllm-without-seeds": [(8.0, 1000), (6.0, 1000), (10.0, 2000)],
+    }
+    found = against("vllm", runs)
+    assert found.ratios == pytest.approx((0.9, 2.0, 1.0))
+    assert (found.ours, found.peer, found.unit) == (10.0, 10.0, "ms/token")
+    assert found.reached
+    unseeded = against("vllm-without-seeds", runs)
+    assert unseeded.name == "vllm_without_seeds"
+    assert not unseeded.reached
+
+
+def test_a_group_is_recorded_beside_the_others(tmp_path: Path) -> None:
+    (tmp_path / "benchmarks").mkdir()
+    (tmp_path / "docs").mkdir()
+    page = tmp_path / "docs" / "performance.md"
+    page.write_text(f"{BEGIN}\n{END}\n")
+    figure = compare(Comparison("x", "a", ("b",), 1.0), [{"a": Outcome(1, 0), "b": Outcome(2, 0)}])
+    record(tmp_path, "first", [figure], [], {"answers a run": 4})
+    record(tmp_path, "second", [figure], [], {})
+    record(tmp_path, "second", [figure], [{"a": 1}], {})
+    found = json.loads((tmp_path / "benchmarks" / "results.json").read_text())
+    assert list(found) == ["first", "second"]
+    assert found["second"]["runs"] == [{"a": 1}]
+    assert "### first\n\n4 answers a run." in page.read_text()
 
 
 @pytest.mark.slow
