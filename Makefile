@@ -38,7 +38,7 @@ chaos: install  ## kill a tiny pipeline at random moments, a hundred times (ten 
 full-disk: install  ## let every single write of a tiny pipeline fail once (half an hour)
 	python -m pytest -s tests/pipeline/test_full_disk.py -m exhaustive
 
-bench: install  ## how fast this is beside TRL and others, on the same work (80 minutes on two slow cores)
+bench: install  ## how fast this is beside TRL and others, on the same work (80 minutes on two slow cores); vLLM too with VLLM=PYTHON
 	dvc repro base
 	PYTHONPATH=benchmarks python -m speed $(BENCH)
 	$(if $(VLLM),python benchmarks/vllm_speed.py --python $(VLLM))

@@ -3,10 +3,12 @@
     make bench VLLM=/path/to/vllm/bin/python
     python benchmarks/vllm_speed.py --python /path/to/vllm/bin/python    # alone
 
-Bare vLLM is `LLM.generate` with its defaults: with a seed for every answer, without which none can
-be had again, and without seeds. All are loaded, answer once unmeasured, and then take turns; every
-run has prompts of its own. Ratios are of time per token, as draws and so lengths differ; they go
-to benchmarks/results.json and docs/performance.md with those of `python -m speed`.
+Bare vLLM is `LLM.generate` with its defaults, but for its scheduler, which runs in the same process
+as ours does (by default it has one of its own, and took 1.7 times as long on two cores): with a
+seed for every answer, without which none can be had again, and without seeds. All are loaded,
+answer once unmeasured, and then take turns; every run has prompts of its own. Ratios are of time
+per token, as draws and so lengths differ; they go to benchmarks/results.json and
+docs/performance.md with those of `python -m speed`.
 """
 
 import argparse
@@ -58,6 +60,7 @@ class Bare:
         self._process = subprocess.Popen(
             [python, str(script)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
             stderr=subprocess.DEVNULL, start_new_session=True,
+            env={**os.environ, "VLLM_ENABLE_V1_MULTIPROCESSING": "0"},
         )  # fmt: skip
         self.loading = self._call(settings)["seconds"]
         self.pid = self._process.pid
