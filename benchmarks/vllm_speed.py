@@ -42,6 +42,8 @@ from spa.seeds import derive_seed
 
 ROOT = Path(__file__).parents[1]
 TEMPERATURE = 0.8
+SHARED = {"kv_cache_memory_bytes": 2**30, "max_model_len": 1024}
+"""Room for both on one machine: by default either would take nearly all of it."""
 Run = tuple[float, int]
 """Seconds, and tokens of all answers."""
 PEERS = {
@@ -204,7 +206,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--python", required=True, help="of the environment with vLLM")
     parser.add_argument("--model", type=Path, default=ROOT / "data" / "base" / "policy")
     parser.add_argument("--device", help="found where it is not said")
-    parser.add_argument("--options", type=json.loads, default={}, help="more of vllm.LLM, as JSON")
+    parser.add_argument("--options", type=json.loads, default=SHARED, help="of vllm.LLM, as JSON")
     parser.add_argument("--n", type=int, default=64, help="answers in one run")
     parser.add_argument("--tokens", type=int, default=64, help="of the longest answer")
     parser.add_argument("--runs", type=int, default=3)

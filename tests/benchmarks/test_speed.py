@@ -108,7 +108,7 @@ def test_the_authors_bookkeeping_makes_our_labels(tmp_path: Path) -> None:
     assert MEASURED[0] < MEASURED[1]
 
 
-def test_vllm_is_compared_by_time_per_token(tmp_path: Path) -> None:
+def test_vllm_is_compared_by_time_per_token() -> None:
     runs = {
         "ours": [(10.0, 1000), (12.0, 1000), (20.0, 2000)],
         "vllm": [(9.0, 1000), (12.0, 500), (20.0, 2000)],
