@@ -5,7 +5,7 @@ from torch import Tensor
 
 from spa.logprobs import token_logprobs
 
-_ROWS = 256
+_ROWS = 64
 
 
 @torch.no_grad()

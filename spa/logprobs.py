@@ -16,7 +16,7 @@ from spa.chunks import Keep, anew
 from spa.encoding import TokenSequence
 from spa.memory import smaller
 
-_ROWS = 512
+_ROWS = 64
 _LEAST_SAVING = 0.2
 """Of the tokens of a batch: for less, what prompts begin with is not read apart."""
 
@@ -25,7 +25,8 @@ def token_logprobs(logits: Tensor, targets: Tensor) -> Tensor:
     """log softmax(logits)[target], in float32 nats.
 
     Works through the rows in chunks, forward and backward, so that no float32 copy of all logits
-    exists.
+    exists. The backward pass writes their gradient over the logits: nothing may need them then
+    (autograd says so where something does).
 
     Args:
         logits: (..., V), any float dtype; carries gradient, once.
@@ -60,14 +61,15 @@ class _TokenLogprobs(torch.autograd.Function):
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None]:
-        """(one_hot(target) - softmax(logits)) times the gradient of each log-probability."""
+        """(one_hot(target) - softmax(logits)) times each log-probability's gradient, in place."""
         logits, targets, log_z = ctx.saved_tensors
-        found = torch.empty_like(logits)
-        tensors = (found, logits, targets.unsqueeze(-1), log_z.unsqueeze(-1), grad.unsqueeze(-1))
-        for out, chunk, ids, own_z, own in zip(*_chunks(*tensors), strict=True):
-            rows = (chunk.float() - own_z).exp_().mul_(-own)
-            out.copy_(rows.scatter_add_(-1, ids, own))
-        return found, None
+        tensors = (logits, targets.unsqueeze(-1), log_z.unsqueeze(-1), grad.unsqueeze(-1))
+        for chunk, ids, own_z, own in zip(*_chunks(*tensors), strict=True):
+            rows = chunk if chunk.dtype == torch.float32 else chunk.float()
+            rows.sub_(own_z).exp_().mul_(-own).scatter_add_(-1, ids, own)
+            if rows is not chunk:
+                chunk.copy_(rows)
+        return logits, None
 
 
 def by_length(lengths: Sequence[int], token_budget: int) -> Iterator[list[int]]:

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
+from functools import partial
 from typing import Any
 
 import torch
@@ -12,6 +13,7 @@ from tqdm import tqdm
 from spa.adapters import Adapter
 from spa.batches import Batch, answer_logits, make_batch, row_limit
 from spa.distribution import Distribution
+from spa.embedding_gradient import by_row
 from spa.extrapolation import extrapolated_logprobs
 from spa.logprobs import score, token_logprobs
 from spa.loss import answer_nll, dpo_margin
@@ -57,6 +59,8 @@ class Margins:
         self._adapter = adapter
         self._token_budget = token_budget
         self._reading = Recomputation(model) if recompute else nullcontext
+        alone = together.count == 1 and not together.sharded
+        self._looking_up = partial(by_row, model) if alone else nullcontext
         # what all prompts of a pass begin with takes a pass that not every process makes
         self._share_prefix = not (recompute or together.sharded)
         self._reference: Any = None
@@ -97,7 +101,7 @@ class Margins:
         """
         batch = self._batch(pairs)
         known = torch.tensor([references[p.pair_id] for p in pairs], device=self._model.device)
-        with self._reading():
+        with self._reading(), self._looking_up():
             logits = answer_logits(model, batch)
         logps = token_logprobs(logits, batch.targets)
         sums = batch.sums(logps)

@@ -142,7 +142,7 @@ class Trainer:
                 rows = self._fitting(work, undo=model.zero_grad)
                 check_gradient(rows, self._together.clip(model, settings.max_grad_norm))
                 self._update(optimizer)
-                optimizer.zero_grad()
+                optimizer.zero_grad(set_to_none=False)
                 log += rows
                 if self._together.first:
                     on_step(rows)

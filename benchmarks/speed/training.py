@@ -41,6 +41,10 @@ COMPARISONS = (
         quantity="peak_gib", unit="GiB", note="against TRL without its reference model",
     ),
     Comparison(
+        "train_memory_extrapolated", "training:ours_extrapolated", ("training:trl_live",), 1 / 0.75,
+        quantity="peak_gib", unit="GiB", note="lambda 0.5: a live reference on both sides",
+    ),
+    Comparison(
         "train_share_of_matmul", "training:share_of_matmul", ("training:share_of_matmul",), 0.0,
         peer_quantity="matmul_seconds",
         note="the peer is a plain matrix product of as many operations as our step's",

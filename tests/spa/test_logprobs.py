@@ -65,13 +65,27 @@ def test_the_gradient_in_chunks_is_that_of_log_softmax(dtype: torch.dtype) -> No
     start, targets = torch.randn(3, 600, 13, dtype=dtype), torch.randint(13, (3, 600))
     weights, found = torch.randn(3, 600), []
     for logprobs in (token_logprobs, _by_autograd):
-        logits = start.clone().requires_grad_()
-        torch.autograd.backward((logprobs(logits, targets) * weights).sum())
-        assert logits.grad is not None
-        assert logits.grad.dtype == dtype
-        found.append(logits.grad)
-        torch.testing.assert_close(logits, start, rtol=0, atol=0)  # not written over
+        leaf = start.clone().requires_grad_()
+        torch.autograd.backward((logprobs(leaf.clone(), targets) * weights).sum())
+        assert leaf.grad is not None
+        assert leaf.grad.dtype == dtype
+        found.append(leaf.grad)
     torch.testing.assert_close(found[0], found[1])
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_the_gradient_takes_the_place_of_the_logits(dtype: torch.dtype) -> None:
+    leaf = torch.randn(600, 13, dtype=dtype, requires_grad=True)
+    logits = leaf.clone()
+    torch.autograd.backward(token_logprobs(logits, torch.randint(13, (600,))).sum())
+    torch.testing.assert_close(logits, leaf.grad, rtol=0, atol=0)
+
+
+def test_logits_that_are_needed_after_it_cannot_be_mistaken_for_it() -> None:
+    logits = torch.randn(5, 13, requires_grad=True).clone()
+    also = (logits * logits).sum()  # its gradient needs them
+    with pytest.raises(RuntimeError, match="modified by an inplace operation"):
+        torch.autograd.backward(also + token_logprobs(logits, torch.randint(13, (5,))).sum())
 
 
 def test_no_copy_of_all_logits_waits_for_the_gradient() -> None:
