@@ -77,13 +77,21 @@ def test_what_cannot_take_rows_is_left_alone(why: str, tiny: Policy) -> None:
         assert not table.sparse
 
 
-def test_training_adds_to_the_same_gradients_in_every_step(tiny: Policy) -> None:
+def test_training_adds_rows_to_the_same_gradients_in_every_step(tiny: Policy) -> None:
     settings = Train(batch_size=2, learning_rate=1e-3)
     pairs = [
         TokenPair(f"pair-{i}", TokenSequence([5, i], [7, 8]), TokenSequence([5, i], [9]))
         for i in range(2, 8)
     ]
     places: list[list[int]] = []
+    by_rows: list[bool] = []
+    table = tiny.model.get_input_embeddings()
+
+    def note(*_: object) -> None:
+        if torch.is_grad_enabled():
+            by_rows.append(table.sparse)
+
+    table.register_forward_pre_hook(note)
 
     def look(rows: object) -> None:
         gradients = [weight.grad for weight in tiny.model.parameters()]
@@ -93,5 +101,7 @@ def test_training_adds_to_the_same_gradients_in_every_step(tiny: Policy) -> None
     Trainer(
         tiny.model, settings, seed=1, round=1, load_reference=lambda: None, token_budget=64
     ).train(pairs, look)
+    assert by_rows
+    assert all(by_rows)
     assert len(places) == 3
     assert places[0] == places[1] == places[2]
