@@ -1,17 +1,18 @@
 """Study 2, after SPA's rounds: does the implicit judge learn more of GPT-4's preferences?
 
-    python benchmarks/real_labels_rounds.py run --data DIR --splits 1 2 3
+    python benchmarks/real_labels_rounds.py run --data DIR --splits 1 2 3 --answers 4 8
     python benchmarks/real_labels_rounds.py table                     # docs/results.md
 
 What it asks, of what, and how it is read: docs/studies.md. `run` puts its own params and DIR's
 balanced.jsonl into the pipeline that it is called in, which is to be a clone of its own. It
-appends a line per split to benchmarks/results/real_labels_rounds.jsonl and skips those that have
-one.
+appends a line per split and number of answers a prompt to
+benchmarks/results/real_labels_rounds.jsonl and skips those that have one.
 """
 
 import argparse
 import shutil
 from collections.abc import Sequence
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -37,19 +38,24 @@ SETTING: dict[str, Any] = {
 Row = dict[str, Any]
 
 
-def run(data: Path, splits: Sequence[int]) -> None:
-    """Train two rounds on each split that has no result yet, and judge its held-out pairs."""
+def run(data: Path, splits: Sequence[int], answers: Sequence[int]) -> None:
+    """Train two rounds for every run that has no result yet, and judge its held-out pairs.
+
+    Args:
+        answers: how many are sampled for a prompt, of which the judge pairs best and worst.
+    """
     layout = Layout.find()
     own = (study.ROOT / "spa" / "presets" / "own.yaml").read_text(encoding="utf-8")
     shutil.copyfile(data / "balanced.jsonl", layout.root / SOURCE)
-    done = {row["split"] for row in study.read_results(RESULTS)}
-    for split in splits:
-        if split in done:
+    done = {(row["split"], row["answers"]) for row in study.read_results(RESULTS)}
+    for split, samples in product(splits, answers):
+        if (split, samples) in done:
             continue
-        params = study.merged(yaml.safe_load(own), {**SETTING, "seed": split})
+        changes = {**SETTING, "seed": split, "generate": {"samples": samples}}
+        params = study.merged(yaml.safe_load(own), changes)
         study.reproduce(layout, params, [f"train@{POLICIES[-1]}"])
-        study.append(RESULTS, {"split": split, **_judged(layout)})
-        print(f"split {split}: done", flush=True)
+        study.append(RESULTS, {"split": split, "answers": samples, **_judged(layout)})
+        print(f"split {split}, {samples} answers a prompt: done", flush=True)
 
 
 def _judged(layout: Layout) -> Row:
@@ -89,22 +95,25 @@ def table() -> str:
     """All results so far as Markdown."""
     pieces = study.read_results(RESULTS)
     judges = (*(f"round {name}" for name in POLICIES), *PEERS)
-    prompts = [pair["prompt_id"] for piece in pieces for pair in piece["held_out"]]
-    right = {judge: [x for piece in pieces for x in right_by(judge, piece)] for judge in judges}
-    found = [bootstrap(right[judge], seed=0, clusters=prompts) for judge in judges]
-    body = [[str(len(pieces)), str(len(prompts)), *map(study.share, found)]]
-    last, first = judges[len(POLICIES) - 1], judges[0]
-    best = max(PEERS, key=lambda judge: sum(right[judge]))
-    gaps = []
-    for worse, better in ((first, last), (best, last)):
-        gap = study.paired_difference(right[worse], right[better], seed=0, clusters=prompts)
-        gaps.append([f"{better} - {worse}", study.percent(gap)])
+    body, gaps = [], []
+    for answers in sorted({piece["answers"] for piece in pieces}):
+        group = [piece for piece in pieces if piece["answers"] == answers]
+        prompts = [pair["prompt_id"] for piece in group for pair in piece["held_out"]]
+        right = {judge: [x for piece in group for x in right_by(judge, piece)] for judge in judges}
+        found = [bootstrap(right[judge], seed=0, clusters=prompts) for judge in judges]
+        body.append([str(answers), str(len(group)), str(len(prompts)), *map(study.share, found)])
+        last, first = judges[len(POLICIES) - 1], judges[0]
+        best = max(PEERS, key=lambda judge: sum(right[judge]))
+        for worse, better in ((first, last), (best, last)):
+            gap = study.paired_difference(right[worse], right[better], seed=0, clusters=prompts)
+            gaps.append([str(answers), f"{better} - {worse}", study.percent(gap)])
+    header = ["answers a prompt", "splits", "pairs", *judges]
     return (
-        study.markdown(
-            "Agreement with GPT-4 on held-out pairs, %", ["splits", "pairs", *judges], body
-        )
+        study.markdown("Agreement with GPT-4 on held-out pairs, %", header, body)
         + "\n\n"
-        + study.markdown("What the rounds add, points", ["difference", "points"], gaps)
+        + study.markdown(
+            "What the rounds add, points", ["answers a prompt", "difference", "points"], gaps
+        )
         + "\n"
     )
 
@@ -115,10 +124,11 @@ def main() -> None:
     running = commands.add_parser("run", help="train two rounds a split and judge")
     running.add_argument("--data", type=Path, required=True, help="folder of balanced.jsonl")
     running.add_argument("--splits", type=int, nargs="+", default=[1, 2, 3])
+    running.add_argument("--answers", type=int, nargs="+", default=[4], help="sampled for a prompt")
     commands.add_parser("table", help="print the tables")
     arguments = parser.parse_args()
     if arguments.command == "run":
-        run(arguments.data.resolve(), arguments.splits)
+        run(arguments.data.resolve(), arguments.splits, arguments.answers)
     else:
         print(table(), end="")
 

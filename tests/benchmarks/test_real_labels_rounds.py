@@ -1,0 +1,35 @@
+"""Study 2 after SPA's rounds: what its tables say of runs that were made by hand."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import real_labels_rounds
+import study
+
+
+def _pair(prompt: str, rounds: tuple[float, float, float]) -> dict[str, Any]:
+    """A pair whose likelihood is wrong, whose length is right and whose surface says nothing."""
+    judged = {f"round {i}": margin for i, margin in enumerate(rounds)}
+    return {"prompt_id": prompt, "likelihood": -1.0, "length": 3, "surface": 0.0, **judged}
+
+
+def test_rounds_are_told_by_answers_a_prompt_and_beside_the_best_peer(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of 4 answers round 2 is right on both pairs and round 0 on one; of 8 it is wrong on both."""
+    monkeypatch.setattr(real_labels_rounds, "RESULTS", tmp_path / "rows.jsonl")
+    seed = [{"prompt_id": "s", "likelihood": 1.0, "length": 1}]
+    for answers, last in ((8, -1.0), (4, 1.0)):
+        held_out = [_pair("a", (1.0, 1.0, last)), _pair("b", (-1.0, 1.0, last))]
+        row = {"split": 1, "answers": answers, "seed": seed, "held_out": held_out}
+        study.append(real_labels_rounds.RESULTS, row)
+    found = real_labels_rounds.table()
+    rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in found.splitlines()]
+    shares = {row[0]: [cell.split(" ")[0] for cell in row[1:]] for row in rows if len(row) == 9}
+    assert shares["4"] == ["1", "2", "50.0", "100.0", "100.0", "0.0", "100.0", "50.0"]
+    assert shares["8"] == ["1", "2", "50.0", "100.0", "0.0", "0.0", "100.0", "50.0"]
+    gaps = {(row[0], row[1]): row[2].split(" ")[0] for row in rows if len(row) == 3}
+    assert gaps["4", "round 2 - round 0"] == "+50.0"
+    assert gaps["4", "round 2 - length"] == "+0.0"
+    assert gaps["8", "round 2 - length"] == "-100.0"
