@@ -19,8 +19,7 @@ import numpy as np
 import study
 import torch
 from numpy.typing import NDArray
-from sklearn.linear_model import LogisticRegression
-from sklearn.preprocessing import StandardScaler
+from real_labels_tables import fitted, tables
 
 from spa.annotation.annotator import Answer, Comparison, log_odds
 from spa.annotation.llm import LlmAnnotator
@@ -30,7 +29,6 @@ from spa.files import read_json, write_json
 from spa.heldout import pair_sequences
 from spa.importing.pairs import read_pairs
 from spa.layout import Layout
-from spa.metrics import accuracy, bootstrap
 from spa.models import Policy, load_policy
 from spa.param_files import load_compute
 from spa.params import Train
@@ -185,7 +183,7 @@ def _judged(pair: Pair, known: Mapping[str, Row], margins: Mapping[str, float]) 
 
 def surface_margins(seed: Sequence[Pair], held_out: Sequence[Pair]) -> list[float]:
     """Log-odds of a logistic regression on differences of surface features, fitted on the seed."""
-    return [float(m) for m in _fitted(_features(seed), _features(held_out))]
+    return [float(m) for m in fitted(_features(seed), _features(held_out))]
 
 
 def _features(pairs: Sequence[Pair]) -> Floats:
@@ -193,85 +191,6 @@ def _features(pairs: Sequence[Pair]) -> Floats:
         [[read(pair.chosen) - read(pair.rejected) for read in FEATURES.values()] for pair in pairs],
         dtype=np.float64,
     )
-
-
-def _fitted(train: Floats, test: Floats) -> Floats:
-    """Margins on `test` of a regression without intercept; every row of `train` is a 1.
-
-    Each row counts both ways round, so that the place of the better answer says nothing.
-    """
-    scale = StandardScaler(with_mean=False).fit(np.concatenate([train, -train]))
-    rows = scale.transform(np.concatenate([train, -train]))
-    truth = np.repeat([1, 0], len(train))
-    model = LogisticRegression(fit_intercept=False).fit(rows, truth)
-    found: Floats = model.decision_function(scale.transform(test))
-    return found
-
-
-SINGLE_NUMBERS = ("likelihood", "llm", "length")
-JUDGES = ("implicit", *SINGLE_NUMBERS, "surface", "surface + implicit")
-
-
-def table() -> str:
-    """All results so far as Markdown."""
-    rows = study.read_results(RESULTS)
-    groups = sorted({(r["dataset"], r["labels"]) for r in rows})
-    body, gaps = [], []
-    for dataset, labels in groups:
-        pieces = [r for r in rows if (r["dataset"], r["labels"]) == (dataset, labels)]
-        right = [_right(piece) for piece in pieces]
-        prompts = [pair["prompt_id"] for piece in pieces for pair in piece["held_out"]]
-        pooled = {judge: [x for found in right for x in found[judge]] for judge in JUDGES}
-        name = [dataset, str(labels), str(len(pieces)), str(len(prompts))]
-        means = [bootstrap(pooled[judge], seed=0, clusters=prompts) for judge in JUDGES]
-        body.append(name + [study.share(mean) for mean in means])
-        best = max((*SINGLE_NUMBERS, "surface"), key=lambda judge: sum(pooled[judge]))
-        for first, second in ((best, "implicit"), ("surface", "surface + implicit")):
-            gap = study.paired_difference(pooled[first], pooled[second], seed=0, clusters=prompts)
-            gaps.append([*name[:3], f"{second} - {first}", study.percent(gap)])
-    header = ["data", "labels", "splits", "pairs judged", *JUDGES]
-    return (
-        "\n\n".join(
-            [
-                study.markdown("Agreement with GPT-4 on held-out pairs, %", header, body),
-                study.markdown(
-                    "What the implicit judge adds, points",
-                    ["data", "labels", "splits", "difference", "points"],
-                    gaps,
-                ),
-            ]
-        )
-        + "\n"
-    )
-
-
-def _right(piece: Row) -> dict[str, list[float]]:
-    """Whether each judge is right on each held-out pair."""
-    found = {judge: right_by(judge, piece) for judge in JUDGES[:-1]}
-    found["surface + implicit"] = accuracy(_crossed(piece["held_out"]))
-    return found
-
-
-def right_by(judge: str, piece: Mapping[str, Any]) -> list[float]:
-    """Whether a judge is right on each held-out pair; single numbers signed by the seed."""
-    sign = 1
-    if judge in SINGLE_NUMBERS:
-        agree = sum(accuracy([pair[judge] for pair in piece["seed"]]))
-        sign = 1 if agree * 2 >= len(piece["seed"]) else -1
-    return accuracy([sign * pair[judge] for pair in piece["held_out"]])
-
-
-def _crossed(pairs: Sequence[Row]) -> list[float]:
-    """Both margins in one regression, fitted on the other half of the held-out prompts.
-
-    On the seed the implicit judge has seen the answers, so that no weight can be learnt there.
-    """
-    margins = np.array([[pair["surface"], pair["implicit"]] for pair in pairs])
-    half = np.array([int(pair["prompt_id"][-1], 16) % 2 == 0 for pair in pairs])
-    found = np.zeros(len(pairs))
-    for part in (half, ~half):
-        found[part] = _fitted(margins[~part], margins[part])
-    return [float(margin) for margin in found]
 
 
 def main() -> None:
@@ -287,7 +206,7 @@ def main() -> None:
     if arguments.command == "run":
         run(arguments.data.resolve(), arguments.datasets, arguments.labels, arguments.splits)
     else:
-        print(table(), end="")
+        print(tables(study.read_results(RESULTS)), end="")
 
 
 if __name__ == "__main__":

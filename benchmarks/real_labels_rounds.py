@@ -18,7 +18,8 @@ from typing import Any
 
 import study
 import yaml
-from real_labels import pair_logps, right_by, surface_margins
+from real_labels import pair_logps, surface_margins
+from real_labels_tables import right_by
 
 from spa.layout import Layout
 from spa.metrics import bootstrap
