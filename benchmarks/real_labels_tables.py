@@ -76,13 +76,18 @@ def _on_the_same_pairs(
 ) -> tuple[dict[int, Right], list[str]]:
     """For every number of labels whether judges are right; and the prompts of those pairs.
 
-    Smaller seeds are parts of larger ones, so that these are the pairs of the largest.
+    Smaller seeds are parts of larger ones, so that these are the pairs held out by the largest.
+
+    Raises:
+        ValueError: rows of a split are of different bases or data.
     """
     by_count: dict[int, list[Right]] = {count: [] for count in COUNTS}
     prompts: list[str] = []
     for split in splits:
         held_out = {n: [_key(p) for p in found[split, n]["held_out"]] for n in COUNTS}
         shared = sorted(set.intersection(*map(set, held_out.values())))
+        if len(shared) < min(map(len, held_out.values())):
+            raise ValueError(f"split {split}: the rows know other pairs; make them anew together")
         prompts += [prompt for prompt, *_ in shared]
         for count in COUNTS:
             place = {key: i for i, key in enumerate(held_out[count])}

@@ -40,23 +40,26 @@ def test_both_margins_are_weighted_by_the_other_half_of_the_prompts() -> None:
 
 
 def test_growth_is_told_of_pairs_held_out_at_every_number_of_labels() -> None:
-    """With 32 labels both pairs are held out; with 300 one of them is, and is judged right."""
-    a, b = ({"surface": 1.0, "llm": 0.0, "length": 1} for _ in range(2))
-    pair, other = _pair(1.0, "a0", **a), _pair(2.0, "b1", **b)
+    """300 labels hold two pairs out, 32 and 128 a third one too, on which they are right."""
+    known = {"surface": 1.0, "llm": 0.0, "length": 1}
+    one, two, third = (_pair(n, f"p{n:.0f}", **known) for n in (1.0, 2.0, 3.0))
     seed = [_pair(1.0, llm=1.0, length=1.0)]
     rows = [
         {
             "dataset": "balanced", "labels": labels, "split": 1, "seed": seed,
-            "held_out": [{**one, "implicit": margin} for one, margin in held_out],
+            "held_out": [{**pair, "implicit": margin} for pair, margin in held_out],
         }
         for labels, held_out in (
-            (32, [(other, 1.0), (pair, -1.0)]),
-            (128, [(pair, -1.0), (other, 1.0)]),
-            (300, [(pair, 1.0), (_pair(3.0, "b1", **b), -1.0)]),
+            (32, [(third, 1.0), (two, -1.0), (one, -1.0)]),
+            (128, [(one, -1.0), (two, 1.0), (third, 1.0)]),
+            (300, [(one, 1.0), (two, 1.0)]),
         )
     ]  # fmt: skip
     growth = real_labels_tables.tables(rows).split("###")[-1]
     line = next(line for line in growth.splitlines() if "| implicit |" in line)
     cells = [cell.strip().split(" ")[0] for cell in line.split("|")[1:-1]]
-    assert cells == ["balanced", "1", "1", "implicit", "0.0", "0.0", "100.0", "+100.0"]
+    assert cells == ["balanced", "1", "2", "implicit", "0.0", "50.0", "100.0", "+100.0"]
     assert "by number of labels" not in real_labels_tables.tables(rows[:2])
+    rows[0]["held_out"][1]["likelihood"] = 1.5
+    with pytest.raises(ValueError, match="split 1: the rows know other pairs"):
+        real_labels_tables.tables(rows)
