@@ -40,11 +40,11 @@ def test_both_margins_are_weighted_by_the_other_half_of_the_prompts() -> None:
 
 
 def test_growth_is_told_of_pairs_held_out_at_every_number_of_labels() -> None:
-    """300 labels hold two pairs out, 32 and 128 a third one too, on which they are right."""
+    """300 labels hold two pairs out, 32 and 128 a third one too."""
     known = {"surface": 1.0, "llm": 0.0, "length": 1}
     one, two, third = (_pair(n, f"p{n:.0f}", **known) for n in (1.0, 2.0, 3.0))
     seed = [_pair(1.0, llm=1.0, length=1.0)]
-    rows = [
+    rows: list[dict[str, Any]] = [
         {
             "dataset": "balanced", "labels": labels, "split": 1, "seed": seed,
             "held_out": [{**pair, "implicit": margin} for pair, margin in held_out],
