@@ -7,11 +7,34 @@ import pytest
 import real_labels_rounds
 import study
 
+from spa.layout import Layout
+
 
 def _pair(prompt: str, rounds: tuple[float, float, float]) -> dict[str, Any]:
     """A pair whose likelihood is wrong, whose length is right and whose surface says nothing."""
     judged = {f"round {i}": margin for i, margin in enumerate(rounds)}
     return {"prompt_id": prompt, "likelihood": -1.0, "length": 3, "surface": 0.0, **judged}
+
+
+def test_answers_a_prompt_are_asked_of_the_pipeline_and_no_run_is_made_twice(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Everything but the pipeline's own work, which takes half an hour a run."""
+    asked: list[tuple[int, int]] = []
+
+    def noted(layout: Layout, params: dict[str, Any], targets: list[str]) -> None:
+        asked.append((params["seed"], params["generate"]["samples"]))
+
+    (tmp_path / "dvc.yaml").touch()
+    (tmp_path / "data" / "raw").mkdir(parents=True)
+    (tmp_path / "balanced.jsonl").touch()
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(real_labels_rounds, "RESULTS", tmp_path / "rows.jsonl")
+    monkeypatch.setattr(real_labels_rounds, "_judged", lambda layout: {})
+    monkeypatch.setattr(study, "reproduce", noted)
+    real_labels_rounds.run(tmp_path, [1, 2], [4])
+    real_labels_rounds.run(tmp_path, [1], [4, 8])
+    assert asked == [(1, 4), (2, 4), (1, 8)]
 
 
 def test_rounds_are_told_by_answers_a_prompt_and_beside_the_best_peer(
