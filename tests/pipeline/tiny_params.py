@@ -12,19 +12,19 @@ ROOT = Path(__file__).parents[2]
 WORDS = "bread dough yeast flour water oven salt sugar butter crust crumb heat".split()
 
 
-def write_pipeline(folder: Path, model: Path, **changes: Any) -> Path:
+def write_pipeline(folder: Path, model: Path, *, code: bool = True, **changes: Any) -> Path:
     """Lay out a pipeline of two rounds around a tiny model, as its own git and DVC repository.
 
     Args:
         folder: an empty folder.
         model: the base.
+        code: copy the code too, which `dvc` hashes and runs; for stages called in this process
+            their rubric is enough.
         changes: sections of params.yaml to merge in.
     """
     folder.mkdir(parents=True, exist_ok=True)
     for name in ("dvc.yaml", ".dvcignore", ".gitignore"):
         shutil.copy(ROOT / name, folder / name)
-    for name in ("spa", "stages"):
-        shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
     (folder / ".dvc").mkdir()
     shutil.copy(ROOT / ".dvc" / "config", folder / ".dvc" / "config")
     raw = folder / "data" / "raw"
@@ -39,10 +39,21 @@ def write_pipeline(folder: Path, model: Path, **changes: Any) -> Path:
         params[section].update(values)
     for section, values in changes.items():
         params[section].update(values)
+    for name in ("spa", "stages") if code else (params["rubric"]["file"],):
+        _copy(name, folder)
     (folder / "params.yaml").write_text(yaml.safe_dump(params, sort_keys=False), encoding="utf-8")
     (folder / "compute.yaml").write_text("{device: cpu}\n", encoding="utf-8")
     subprocess.run(["git", "init", "-q", str(folder)], check=True)
     return folder
+
+
+def _copy(name: str, folder: Path) -> None:
+    source, target = ROOT / name, folder / name
+    if source.is_dir():
+        shutil.copytree(source, target, ignore=shutil.ignore_patterns("__pycache__"))
+    else:
+        target.parent.mkdir(parents=True)
+        shutil.copy(source, target)
 
 
 def _line(number: int) -> str:

@@ -52,7 +52,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Layout:
 def test_a_reward_can_be_computed_anew_from_the_json_alone(
     tmp_path: Path, tiny_folder: Path
 ) -> None:
-    layout = Layout(write_pipeline(tmp_path, tiny_folder))
+    layout = Layout(write_pipeline(tmp_path, tiny_folder, code=False))
     for number, name in enumerate(("base", "0")):
         write_tiny_model(layout.policy(name), seed=number)
     params = load_params(layout.params)

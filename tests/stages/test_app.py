@@ -34,7 +34,7 @@ def spa(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> 
 @pytest.fixture
 def pipeline(tmp_path: Path, tiny_folder: Path, database: Path) -> Path:
     shutil.copy(database, tmp_path)
-    return write_pipeline(tmp_path, tiny_folder)
+    return write_pipeline(tmp_path, tiny_folder, code=False)
 
 
 def test_help_names_every_command_and_loads_no_heavy_library(tmp_path: Path) -> None:

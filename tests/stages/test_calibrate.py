@@ -23,7 +23,7 @@ def test_every_judged_pair_is_held_against_gold_and_its_rounds_own_detector(
     tmp_path: Path, tiny_folder: Path, database: Path
 ) -> None:
     """Four pairs were judged, three kept, and two seen by the detector."""
-    layout = Layout(write_pipeline(tmp_path / "pipeline", tiny_folder))
+    layout = Layout(write_pipeline(tmp_path / "pipeline", tiny_folder, code=False))
     shutil.copy(database, layout.root)
     pairs = [_pair(n) for n in range(4)]
     answers = [

@@ -14,7 +14,7 @@ from tests.pipeline.tiny_params import write_pipeline
 
 
 def _run(folder: Path, model: Path, database: Path, monkeypatch: pytest.MonkeyPatch) -> Layout:
-    layout = Layout(write_pipeline(folder, model))
+    layout = Layout(write_pipeline(folder, model, code=False))
     shutil.copy(database, layout.root)
     (layout.root / "compute.yaml").write_text("{device: cpu, checkpoint_seconds: 0}\n")
     monkeypatch.chdir(layout.root)

@@ -28,7 +28,9 @@ READERS = [
 @pytest.fixture(scope="module")
 def layout(tmp_path_factory: pytest.TempPathFactory, tiny_folder: Path) -> Layout:
     """A pipeline of which only policies and their manifests are there."""
-    layout = Layout(write_pipeline(tmp_path_factory.mktemp("context") / "run", tiny_folder))
+    layout = Layout(
+        write_pipeline(tmp_path_factory.mktemp("context") / "run", tiny_folder, code=False)
+    )
     for name, stage in (("base", "base"), ("0", "seed"), ("1", "train@1")):
         shutil.copytree(tiny_folder, layout.policy(name))
         write_manifest(layout, stage)

@@ -29,7 +29,7 @@ from tests.spa.annotation.fault_server import serve, wrong_key
 def layout(
     tmp_path: Path, tiny_folder: Path, database: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Layout:
-    found = Layout(write_pipeline(tmp_path / "pipeline", tiny_folder))
+    found = Layout(write_pipeline(tmp_path / "pipeline", tiny_folder, code=False))
     shutil.copy(database, found.root)
     monkeypatch.chdir(found.root)
     base.main()

@@ -30,7 +30,9 @@ def layout(
     monkeypatch: pytest.MonkeyPatch,
 ) -> Layout:
     """A pipeline whose base is evaluated, and whose seed policy is another model."""
-    root = write_pipeline(tmp_path / "pipeline", tiny_folder, rival={"gammas": [1.5, 0.5, 1.0]})
+    root = write_pipeline(
+        tmp_path / "pipeline", tiny_folder, code=False, rival={"gammas": [1.5, 0.5, 1.0]}
+    )
     shutil.copy(database, root)
     monkeypatch.chdir(root)
     base.main()

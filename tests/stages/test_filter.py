@@ -43,7 +43,7 @@ def _pair(number: int, chosen: str = GOOD, rejected: str = OTHER) -> JudgedPair:
 def layout(
     tmp_path: Path, tiny_folder: Path, database: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Layout:
-    layout = Layout(write_pipeline(tmp_path, tiny_folder, filter={"max_flagged": 0.5}))
+    layout = Layout(write_pipeline(tmp_path, tiny_folder, code=False, filter={"max_flagged": 0.5}))
     shutil.copy(database, layout.root)
     held_out: list[Message] = [{"role": "user", "content": "Why does bread number 3 rise?"}]
     write_table(layout.pool("development"), [], Prompt)

@@ -34,7 +34,7 @@ CPU = Compute(device="cpu")
 @pytest.fixture(scope="module")
 def pipeline(tmp_path_factory: pytest.TempPathFactory, tiny_folder: Path) -> Path:
     """A pipeline before `judge --round 2`: the base and two policies, each another model."""
-    root = write_pipeline(tmp_path_factory.mktemp("judge"), tiny_folder)
+    root = write_pipeline(tmp_path_factory.mktemp("judge"), tiny_folder, code=False)
     layout = Layout(root)
     for number, name in enumerate(("base", "0", "1")):
         write_tiny_model(layout.policy(name), seed=number)

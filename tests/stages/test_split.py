@@ -42,7 +42,7 @@ def layout(
     good = [{"chosen": GOOD, "rejected": OTHER}] * 24
     pairs = [{"prompt": _question(n), **row} for n, row in enumerate([*good, *BAD.values()])]
     pairs += [{"prompt": _question(99), "chosen": a, "rejected": b} for a, b in _both_ways()]
-    layout = Layout(write_pipeline(tmp_path, tiny_folder))
+    layout = Layout(write_pipeline(tmp_path, tiny_folder, code=False))
     (layout.raw / "pairs.jsonl").write_text("".join(json.dumps(row) + "\n" for row in pairs))
     _change(layout, "split", seed_pairs=len(pairs), gold=0)
     shutil.copy(database, layout.root)

@@ -31,7 +31,7 @@ from tests.pipeline.tiny_params import write_pipeline
 @pytest.fixture
 def here(tmp_path: Path, tiny_folder: Path, tiny: Policy) -> Context:
     """A pipeline whose round 1 has answers of a policy, and its log-probabilities as scores."""
-    layout = Layout(write_pipeline(tmp_path, tiny_folder))
+    layout = Layout(write_pipeline(tmp_path, tiny_folder, code=False))
     shutil.copytree(tiny_folder, layout.policy(0))
     prompts = [
         Prompt(prompt_id=f"q{n}", prompt=[{"role": "user", "content": f"Why does bread {n} rise?"}])

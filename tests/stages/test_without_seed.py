@@ -31,7 +31,7 @@ def pretrained(other_folder: Path, tmp_path: Path) -> Path:
 
 
 def _pipeline(folder: Path, source: Path, policy: Path, database: Path) -> Layout:
-    root = write_pipeline(folder, source, base={"policy": str(policy)})
+    root = write_pipeline(folder, source, code=False, base={"policy": str(policy)})
     shutil.copy(database, root)
     params = yaml.safe_load((root / "params.yaml").read_text())
     params["split"] |= {"seed_pairs": 0, "gold": 0, "source": None}

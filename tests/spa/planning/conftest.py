@@ -16,7 +16,7 @@ CPU = Compute(device="cpu")
 
 @pytest.fixture(scope="module")
 def pipeline(tmp_path_factory: pytest.TempPathFactory, tiny_folder: Path) -> Layout:
-    return Layout(write_pipeline(tmp_path_factory.mktemp("plan") / "tiny", tiny_folder))
+    return Layout(write_pipeline(tmp_path_factory.mktemp("plan") / "tiny", tiny_folder, code=False))
 
 
 @pytest.fixture(scope="module")

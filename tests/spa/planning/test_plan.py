@@ -135,7 +135,7 @@ def test_a_stage_that_is_done_is_not_planned(tmp_path: Path, tiny_folder: Path) 
     """`base` and `split` are run as DVC runs them; whatever follows is still to run."""
     from dvc.repo import Repo
 
-    layout = Layout(write_pipeline(tmp_path / "done", tiny_folder))
+    layout = Layout(write_pipeline(tmp_path / "done", tiny_folder, code=False))
     here = Path.cwd()
     os.chdir(layout.root)
     try:

@@ -27,7 +27,7 @@ def sample(
     capsys: pytest.CaptureFixture[str],
 ) -> Sample:
     """`spa sample` in a pipeline whose round 1 has another model, and round 0 the base's."""
-    layout = Layout(write_pipeline(tmp_path, tiny_folder))
+    layout = Layout(write_pipeline(tmp_path, tiny_folder, code=False))
     for name, folder in {"base": tiny_folder, "0": tiny_folder, "1": other_folder}.items():
         shutil.copytree(folder, layout.policy(name))
     monkeypatch.chdir(layout.root)
