@@ -24,6 +24,7 @@ def test_answers_a_prompt_are_asked_of_the_pipeline_and_no_run_is_made_twice(
 
     def noted(layout: Layout, params: dict[str, Any], targets: list[str]) -> None:
         asked.append((params["seed"], params["generate"]["samples"]))
+        assert (study.ROOT / params["rubric"]["file"]).is_file()
 
     (tmp_path / "dvc.yaml").touch()
     (tmp_path / "data" / "raw").mkdir(parents=True)
