@@ -33,7 +33,8 @@ SOURCE = "data/raw/balanced.jsonl"
 POLICIES = ("0", "1", "2")
 PEERS = ("likelihood", "length", "surface")
 SETTING: dict[str, Any] = {
-    "rubric": {"file": "spa/annotation/rubric.py"},  # judges nothing here, but stages depend on it
+    # judges nothing here, but stages depend on it
+    "rubric": {"file": "spa/annotation/rubric.py", "function": "rubric_score"},
     "split": {"source": SOURCE, "seed_pairs": 128, "gold": 160, "development": 2, "test": 2},
     "rounds": {"1": {"prompts": 64}, "2": {"prompts": 64}},
 }
