@@ -76,7 +76,13 @@ ARMS: dict[str, dict[str, Any]] = {
     "far_rival": {"rival": {"gammas": [8.0, 12.0, 16.0, 24.0]}},
 }
 """What each arm changes of the setting."""
-READ = ("rival", *(f"{stage}@{name}" for stage in ("calibrate", "evaluate") for name in BOTH))
+POLICIES = ("base", "0", *BOTH, "rival")
+"""Those whose outcomes make a row."""
+READ = (
+    "evaluate_seed",
+    "rival",
+    *(f"{stage}@{name}" for stage in ("calibrate", "evaluate") for name in BOTH),
+)
 """The stages whose outputs are read; the rest of the pipeline is no part of the study."""
 SHARED = ("rival", "evaluate_seed", "generate@1")
 """What the arms of a seed have in common, and what that needs."""
@@ -209,7 +215,7 @@ def _run(
         return {"policies": {name: study.outcomes(layout, name)}, "judged": {}}
     study.reproduce(layout, params, READ)
     return {
-        "policies": {n: study.outcomes(layout, n) for n in ("base", "0", *BOTH, "rival")},
+        "policies": {n: study.outcomes(layout, n) for n in POLICIES},
         "judged": {n: study.judged(layout, n) for n in BOTH},
     }
 

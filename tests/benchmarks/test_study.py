@@ -11,6 +11,8 @@ import yaml
 
 from spa.annotation.annotator import Answer
 from spa.annotation.rubric_annotator import load_rubric
+from spa.dag import read_stages
+from spa.layout import Layout
 from spa.params import Rubric
 from spa.records import FinishReason, Message
 
@@ -46,6 +48,19 @@ def test_study_1_keeps_its_recipe_whatever_becomes_of_the_starters(arm: str) -> 
         assert train["lambda"] == (0.0 if arm == "no_extrapolation" else factor)
     gammas = [8.0, 12.0, 16.0, 24.0] if arm == "far_rival" else [2.0, 4.0, 8.0]
     assert params["rival"]["gammas"] == gammas
+
+
+def test_every_outcome_that_is_read_was_made_by_a_stage_that_was_run() -> None:
+    """Or a row tells of what another pipeline left there."""
+    stages = read_stages(Layout(ROOT))
+    makers = {out: stage for stage in stages.values() for out in stage.outs}
+    left, made = list(controlled_preferences.READ), set[str]()
+    while left:
+        stage = stages[left.pop()]
+        made.update(stage.outs)
+        left += [makers[dep].name for dep in stage.deps if dep in makers]
+    for policy in controlled_preferences.POLICIES:
+        assert f"data/evaluation/{policy}" in made, policy
 
 
 @pytest.mark.parametrize(
