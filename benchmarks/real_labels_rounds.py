@@ -23,7 +23,7 @@ from real_labels_tables import right_by
 
 from spa.layout import Layout
 from spa.metrics import bootstrap
-from spa.models import load_policy
+from spa.models import load_policy, model_hash
 from spa.param_files import load_compute
 from spa.records import Pair
 from spa.tables import read_table
@@ -63,9 +63,23 @@ def run(data: Path, splits: Sequence[int], answers: Sequence[int]) -> None:
 
 def _judged(layout: Layout) -> Row:
     """Margins of the seed's pairs and of the held-out ones, by every policy and by its peers."""
+    found = _before_rounds(layout)
+    pairs = read_table(layout.pool("gold"), Pair)
+    for name in POLICIES[1:]:
+        margins = _margins(layout, name, pairs)
+        for row in found["held_out"]:
+            row[f"round {name}"] = margins[row["pair_id"]] - row["likelihood"]
+    return found
+
+
+def _before_rounds(layout: Layout) -> Row:
+    """What no round changes; of a seed policy that has a row already, that row's."""
+    policy = model_hash(layout.policy(POLICIES[0]))
+    for row in study.read_results(RESULTS):
+        if row["seed_policy"] == policy:
+            return {name: row[name] for name in ("seed_policy", "seed", "held_out")}
     pools = {name: read_table(layout.pool(name), Pair) for name in ("seed", "gold")}
     base = _margins(layout, "base", [*pools["seed"], *pools["gold"]])
-    rounds = {name: _margins(layout, name, pools["gold"]) for name in POLICIES}
     rows: dict[str, list[Row]] = {
         name: [
             {
@@ -78,13 +92,12 @@ def _judged(layout: Layout) -> Row:
         ]
         for name, pairs in pools.items()
     }
-    for row, surface in zip(
-        rows["gold"], surface_margins(pools["seed"], pools["gold"]), strict=True
-    ):
-        row["surface"] = surface
-        for name, found in rounds.items():
-            row[f"round {name}"] = found[row["pair_id"]] - row["likelihood"]
-    return {"seed": rows["seed"], "held_out": rows["gold"]}
+    first = _margins(layout, POLICIES[0], pools["gold"])
+    surface = surface_margins(pools["seed"], pools["gold"])
+    for row, margin in zip(rows["gold"], surface, strict=True):
+        row["surface"] = margin
+        row[f"round {POLICIES[0]}"] = first[row["pair_id"]] - row["likelihood"]
+    return {"seed_policy": policy, "seed": rows["seed"], "held_out": rows["gold"]}
 
 
 def _margins(layout: Layout, policy: str, pairs: Sequence[Pair]) -> dict[str, float]:

@@ -1,5 +1,6 @@
 """Study 2 after SPA's rounds: what its tables say of runs that were made by hand."""
 
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +9,8 @@ import real_labels_rounds
 import study
 
 from spa.layout import Layout
+from spa.records import Pair
+from spa.tables import write_table
 
 
 def _pair(prompt: str, rounds: tuple[float, float, float]) -> dict[str, Any]:
@@ -36,6 +39,52 @@ def test_answers_a_prompt_are_asked_of_the_pipeline_and_no_run_is_made_twice(
     real_labels_rounds.run(tmp_path, [1, 2], [4])
     real_labels_rounds.run(tmp_path, [1], [4, 8])
     assert asked == [(1, 4), (2, 4), (1, 8)]
+
+
+def _pairs(count: int) -> list[Pair]:
+    """Pairs whose chosen answers are longer."""
+    return [
+        Pair(
+            pair_id=f"pair {n}",
+            prompt_id=f"prompt {n}",
+            prompt=[{"role": "user", "content": f"Why is bread number {n} good?"}],
+            chosen=f"It is light, {n} times, and full of taste.",
+            rejected=f"It is {n}.",
+            chosen_finish_reason="stop",
+            rejected_finish_reason="stop",
+        )
+        for n in range(count)
+    ]
+
+
+def test_what_no_round_changes_is_judged_once_for_each_seed_policy(
+    tmp_path: Path, tiny_folder: Path, other_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(real_labels_rounds, "RESULTS", tmp_path / "rows.jsonl")
+    layout = Layout(tmp_path)
+    write_table(layout.pool("seed"), _pairs(2), Pair)
+    write_table(layout.pool("gold"), _pairs(3), Pair)
+    for name, source in (("base", tiny_folder), ("0", other_folder), ("1", tiny_folder)):
+        shutil.copytree(source, layout.policy(name))
+    shutil.copytree(other_folder, layout.policy("2"))
+    row = real_labels_rounds._judged(layout)
+    for pair in row["held_out"]:
+        assert pair["round 1"] == pytest.approx(0, abs=1e-4)  # the base, against itself
+        assert pair["round 0"] == pair["round 2"] != pytest.approx(0, abs=1e-4)
+        assert pair["length"] > 0
+    for pair in (*row["seed"], *row["held_out"]):
+        pair["length"] = -1  # to know it again
+    study.append(real_labels_rounds.RESULTS, row)
+    shutil.rmtree(layout.policy("2"))
+    shutil.copytree(tiny_folder, layout.policy("2"))
+    again = real_labels_rounds._judged(layout)
+    assert [pair["length"] for pair in again["held_out"]] == [-1] * 3
+    assert [pair["round 2"] for pair in again["held_out"]] == pytest.approx([0] * 3, abs=1e-4)
+    shutil.rmtree(layout.policy("0"))
+    shutil.copytree(tiny_folder, layout.policy("0"))
+    anew = real_labels_rounds._judged(layout)
+    assert [pair["round 0"] for pair in anew["held_out"]] == pytest.approx([0] * 3, abs=1e-4)
+    assert all(pair["length"] > 0 for pair in anew["held_out"])
 
 
 def test_rounds_are_told_by_answers_a_prompt_and_beside_the_best_peer(
