@@ -6,15 +6,14 @@ Thin lines are pipelines, thick ones their pool with 95 % intervals over prompts
 several seeds is shown, also where the rounds gain nothing (docs/results.md).
 """
 
-import hashlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import pictures
 import starter_seeds
-from matplotlib.figure import Figure
 
-from spa.drawing import GRID, INK, MUTED, RIVAL, SERIES, STYLE
+from spa.drawing import INK, MUTED, RIVAL, SERIES
 from spa.metrics import Interval, bootstrap
 
 RESULTS = starter_seeds.RESULTS.parent
@@ -46,10 +45,7 @@ def pooled(rows: Sequence[Row], policy: str) -> Interval:
 
 def fingerprint() -> str:
     """What the picture is made of: a hash over the results of all its studies."""
-    digest = hashlib.sha256()
-    for name in STUDIES:
-        digest.update((RESULTS / name).read_bytes())
-    return digest.hexdigest()
+    return pictures.fingerprint(RESULTS / name for name in STUDIES)
 
 
 def draw(figure: Any) -> None:
@@ -94,13 +90,7 @@ def _bars(values: Sequence[Interval]) -> dict[str, Any]:
 
 
 def main(picture: Path = PICTURE) -> None:
-    import matplotlib as mpl
-
-    with mpl.rc_context({**STYLE, "axes.edgecolor": GRID}):
-        figure = Figure(figsize=(14.0, 3.6), layout="constrained", facecolor="white")
-        draw(figure)
-        picture.parent.mkdir(exist_ok=True)
-        figure.savefig(picture, dpi=150, metadata={"Description": fingerprint(), "Software": None})
+    pictures.save(picture, draw, size=(14.0, 3.6), made_of=fingerprint())
 
 
 if __name__ == "__main__":
