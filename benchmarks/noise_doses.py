@@ -10,7 +10,7 @@ benchmarks/results/noise_doses.jsonl as it finishes and skips those that have on
 """
 
 import argparse
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -45,23 +45,35 @@ Logps = Mapping[str, tuple[float, float]]
 Row = dict[str, Any]
 
 
-def run(seeds: Sequence[int]) -> None:
-    """Run every training that has no result yet."""
+def wanted(
+    seeds: Sequence[int], flips: Sequence[float], settings: int
+) -> Iterator[tuple[int, float, float, float]]:
+    """Seed, flips, alpha and K of every training, in the order of running.
+
+    Args:
+        settings: how many of HANDLING, its first ones.
+    """
+    for seed in seeds:
+        for share in (f for f in FLIPS if f in flips):
+            for alpha, noise_share in HANDLING[:settings]:
+                yield seed, share, alpha, noise_share
+
+
+def run(trainings: Iterable[tuple[int, float, float, float]]) -> None:
+    """Run every one of these (`wanted`) that has no result yet."""
     layout = Layout.find()
     compute = load_compute(layout.compute)
     pairs = read_pairs(PAIRS, layout.root, system=SYSTEM).pairs
     base = load_policy(layout.policy("base"), compute, dtype=torch.float32)
     logps = dict(zip([p.pair_id for p in pairs], pair_logps(base, pairs, compute), strict=True))
     done = {(r["seed"], r["flips"], r["alpha"], r["noise_share"]) for r in _results()}
-    for seed in seeds:
-        for flips in FLIPS:
-            for alpha, share in HANDLING:
-                if (seed, flips, alpha, share) in done:
-                    continue
-                row = _training(layout, compute, pairs, logps, seed, flips, recipe(alpha, share))
-                where = {"seed": seed, "flips": flips, "alpha": alpha, "noise_share": share}
-                study.append(RESULTS, {**where, **row})
-                print(where, flush=True)
+    for seed, flips, alpha, share in trainings:
+        if (seed, flips, alpha, share) in done:
+            continue
+        row = _training(layout, compute, pairs, logps, seed, flips, recipe(alpha, share))
+        where = {"seed": seed, "flips": flips, "alpha": alpha, "noise_share": share}
+        study.append(RESULTS, {**where, **row})
+        print(where, flush=True)
 
 
 def recipe(alpha: float, noise_share: float) -> Train:
@@ -209,10 +221,13 @@ def main() -> None:
     commands = parser.add_subparsers(dest="command", required=True)
     running = commands.add_parser("run", help="train with every dose (hours)")
     running.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3])
+    running.add_argument("--flips", type=float, nargs="+", choices=FLIPS, default=FLIPS)
+    of = f"how many of the {len(HANDLING)} settings of alpha and K, in the order of running"
+    running.add_argument("--settings", type=int, default=len(HANDLING), metavar="N", help=of)
     commands.add_parser("table", help="print the table")
     arguments = parser.parse_args()
     if arguments.command == "run":
-        run(arguments.seeds)
+        run(wanted(arguments.seeds, arguments.flips, arguments.settings))
     else:
         print(table(), end="")
 

@@ -38,3 +38,10 @@ def test_the_recipe_takes_as_many_steps_as_told() -> None:
     plan = make_plan(noise_doses.TRAINED, noise_doses.recipe(0.1, 0.1))
     assert plan.steps >= 60
     assert plan.look == 0
+
+
+def test_trainings_are_asked_for_by_seed_dose_and_setting_in_one_order() -> None:
+    assert len(list(noise_doses.wanted([1, 2, 3], noise_doses.FLIPS, 5))) == 45
+    assert list(noise_doses.wanted([2, 3], [0.2, 0.4], 1)) == [
+        (2, 0.4, 0.1, 0.1), (2, 0.2, 0.1, 0.1), (3, 0.4, 0.1, 0.1), (3, 0.2, 0.1, 0.1),
+    ]  # fmt: skip
