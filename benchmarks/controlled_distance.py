@@ -29,6 +29,8 @@ COMPARED = (
     ("spa", AMPLIFIED),
     ("spa", "seed_steps"),
     ("spa", "oracle"),
+    ("spa", "shorter"),
+    ("spa", "likelihood"),
     ("oracle", AMPLIFIED),
     ("seed_steps", AMPLIFIED),
     ("more_answers", AMPLIFIED),

@@ -50,7 +50,7 @@ RUBRICS = ("easy", "short", "long")
 ABOUT_LENGTH = ("short", "long")
 """Rubrics that want a length: of their pairs nearly all chosen answers are longer, or none."""
 LENGTH_WARNS = {"filter": {"gates": {"chosen_longer": {"action": "warn"}}}}
-"""For them and for labels by length alone, which the gate on length would stop by their making."""
+"""For them, and for judges that choose by length, which the gate on length would stop."""
 SEEDS = (101, 102, 103)
 
 
@@ -63,7 +63,7 @@ ARMS: dict[str, dict[str, Any]] = {
     "random": {"judge": {"method": "random"}},
     "oracle": {"judge": {"method": "rubric"}},
     "inverted": {"judge": {"method": "inverted"}},
-    "likelihood": {"judge": {"method": "likelihood"}},
+    "likelihood": {"judge": {"method": "likelihood"}, **LENGTH_WARNS},
     "shorter": {"judge": {"length_penalty": 1000.0}, **LENGTH_WARNS},
     "previous": {"judge": {"reference": "previous"}},
     "no_noise_handling": {"train": {"alpha": 0.0}},

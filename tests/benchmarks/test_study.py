@@ -65,9 +65,14 @@ def test_every_outcome_that_is_read_was_made_by_a_stage_that_was_run() -> None:
 
 @pytest.mark.parametrize(
     ("rubric", "arm", "action"),
-    [("easy", "spa", "stop"), ("easy", "shorter", "warn"), ("short", "spa", "warn")],
+    [
+        ("easy", "spa", "stop"),
+        ("easy", "shorter", "warn"),
+        ("easy", "likelihood", "warn"),
+        ("short", "spa", "warn"),
+    ],  # fmt: skip
 )
-def test_the_gate_on_length_warns_where_length_is_what_is_wanted(
+def test_the_gate_on_length_warns_where_length_is_what_is_chosen(
     rubric: str, arm: str, action: str
 ) -> None:
     starter = yaml.safe_load((ROOT / "presets" / "starter.yaml").read_text(encoding="utf-8"))
