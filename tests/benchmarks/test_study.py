@@ -70,7 +70,7 @@ def test_every_outcome_that_is_read_was_made_by_a_stage_that_was_run() -> None:
         ("easy", "shorter", "warn"),
         ("easy", "likelihood", "warn"),
         ("short", "spa", "warn"),
-    ],  # fmt: skip
+    ],
 )
 def test_the_gate_on_length_warns_where_length_is_what_is_chosen(
     rubric: str, arm: str, action: str
