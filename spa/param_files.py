@@ -17,8 +17,14 @@ from spa.records import SCHEMA_VERSION
 from spa.section import MOST, Section
 
 
+def _shown(key: object) -> str:
+    """A key as it stands in the file, in one line: escaped where it holds what cannot be seen."""
+    name = str(key)
+    return name if name.isprintable() else repr(name)
+
+
 def _describe(fault: ErrorDetails) -> str:
-    key = ".".join(str(part) for part in fault["loc"])
+    key = ".".join(map(_shown, fault["loc"]))
     if fault["type"] == "extra_forbidden":
         return f"{key}: unknown key (a slip of the pen?)"
     if fault["type"] == "missing":
@@ -47,7 +53,7 @@ def _override_faults(name: str, kind: type[Section], raw: dict[str, Any]) -> Ite
         for fault in _faults(kind, merged(section, overrides)):
             text = _describe(fault)
             if text not in own or _is_said(overrides, fault["loc"]):
-                yield f"rounds.{key}.{name}.{text}"
+                yield f"rounds.{_shown(key)}.{name}.{text}"
 
 
 def _is_said(overrides: dict[str, Any], place: tuple[int | str, ...]) -> bool:
@@ -67,11 +73,11 @@ def _round_faults(raw: dict[str, Any]) -> Iterator[str]:
         if not isinstance(key, str):
             yield f'rounds.{key}: the key is a number; quote it ("{key}":), or DVC drops the round'
         elif not re.fullmatch("[1-9][0-9]*", key):
-            yield f'rounds.{key}: found {key!r}, wanted a number from "1" in quotes'
+            yield f'rounds.{_shown(key)}: found {key!r}, wanted a number from "1" in quotes'
         prev = line.get("prev") if isinstance(line, dict) else None
         if isinstance(prev, str) and prev not in earlier:
             wanted = ", ".join(sorted(earlier))
-            yield f"rounds.{key}.prev: found {prev!r}, wanted an earlier round ({wanted})"
+            yield f"rounds.{_shown(key)}.prev: found {prev!r}, wanted an earlier round ({wanted})"
         earlier.add(str(key))
 
 
@@ -84,7 +90,7 @@ def _everywhere(raw: dict[str, Any], name: str) -> Iterator[tuple[str, dict[str,
     for key, line in rounds.items() if isinstance(rounds, dict) else []:
         own = line.get(name) if isinstance(line, dict) else None
         if isinstance(own, dict) and own:
-            yield f"rounds.{key}.{name}", merged(section, own)
+            yield f"rounds.{_shown(key)}.{name}", merged(section, own)
 
 
 def _judge_faults(raw: dict[str, Any]) -> Iterator[str]:

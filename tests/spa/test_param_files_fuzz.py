@@ -63,6 +63,9 @@ def _or_line(load: Callable[[Path], T], file: Path) -> T | str:
 @example(path=("train", "beta"), value=float("nan"))
 @example(path=("filter", "checks"), value=[])
 @example(path=("evaluate", "annotator"), value=["llm", "llm"])
+@example(path=("base",), value={"\n": None})
+@example(path=("rounds",), value={"\n": {"prev": "1", "train": {"beta": -1, "\n": 0}}})
+@example(path=("rounds",), value={"\n": {"train": {"noise_share": 0.1, "noise_window": 2}}})
 def test_any_value_at_any_key(file: Path, path: tuple[Any, ...], value: Any) -> None:
     changed = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
     _at(changed, path[:-1])[path[-1]] = value
